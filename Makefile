@@ -1,0 +1,129 @@
+# Convoy: `make help` lists what there is.
+#
+# Objects go below $(BUILD); a sanitizer build (make SAN=address,undefined)
+# has a folder of its own, so that switching never rebuilds the other.
+# A folder of sources is a static library; a program links the libraries that
+# the arrows of the design let it use.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SAN     ?=
+comma   := ,
+BUILD   ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+
+CC       ?= cc
+PKGS     := libprotobuf-c libzmq hiredis jansson libcrypto libjpeg libwebp \
+            libseccomp
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 -Wno-format-truncation $(if $(WERROR),-Werror)
+HARDEN   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=3) -fPIE
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -pthread \
+             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+             -fno-omit-frame-pointer) $(shell pkg-config --cflags $(PKGS))
+LDFLAGS  += -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN))
+
+# ---- what each program links -------------------------------------------
+LIBS_COMMON     := -lhiredis -ljansson -lcrypto -lz -lm
+LIBS_NN         := -lopenblas -lprotobuf-c
+LIBS_CLASSIFIER := -ljpeg -lwebp
+LIBS_WORKER     := -lzmq -lseccomp
+LIBS_FCGI       := -lfcgi -lzmq
+
+lib = $(BUILD)/lib$(1).a
+objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
+
+FOLDERS := common fcgi worker models/nn models/classifier models/train \
+           models/tool
+common_OBJ     := $(call objects,common/*.c)
+fcgi_OBJ       := $(call objects,fcgi/*.c)
+worker_OBJ     := $(call objects,worker/*.c)
+nn_OBJ         := $(call objects,models/nn/*.c models/nn/*/*.c) \
+                  $(BUILD)/gen/onnx.pb-c.o
+classifier_OBJ := $(call objects,models/classifier/*.c)
+train_OBJ      := $(call objects,models/train/*.c)
+tool_OBJ       := $(call objects,models/tool/*.c)
+
+PROGRAMS := $(patsubst %,$(BUILD)/bin/%,\
+            $(if $(wildcard fcgi/main.c),convoy-fcgi) \
+            $(if $(wildcard worker/main.c),convoy-worker) \
+            $(if $(wildcard models/tool/main.c),convoy-model))
+
+.PHONY: all
+all: $(PROGRAMS)            ## build the three programs (the default)
+
+$(BUILD)/bin/convoy-fcgi: $(BUILD)/fcgi/main.o $(call lib,fcgi) \
+                          $(call lib,common)
+	$(link) $(LIBS_FCGI) $(LIBS_COMMON)
+$(BUILD)/bin/convoy-worker: $(BUILD)/worker/main.o $(call lib,worker) \
+                            $(call lib,classifier) $(call lib,nn) \
+                            $(call lib,common)
+	$(link) $(LIBS_WORKER) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON)
+$(BUILD)/bin/convoy-model: $(BUILD)/models/tool/main.o $(call lib,tool) \
+                           $(call lib,train) $(call lib,classifier) \
+                           $(call lib,nn) $(call lib,common)
+	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON)
+
+link = @mkdir -p $(@D) && echo "  LINK  $@" && \
+       $(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+# ---- objects and libraries ----------------------------------------------
+define archive
+$(call lib,$(1)): $($(1)_OBJ)
+	@mkdir -p $$(@D) && echo "  AR    $$@" && rm -f $$@ && \
+	ar rcs $$@ $$^
+endef
+$(foreach l,common fcgi worker nn classifier train tool,\
+  $(eval $(call archive,$(l))))
+
+# Numeric folders want the vectoriser; a file named *_avx512.c or *_avx2.c is
+# compiled for that instruction set and chosen at run time (no -march=native).
+$(BUILD)/models/nn/%.o $(BUILD)/models/train/%.o: OPT := -O3
+%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+%_avx2.o: ISA := -mavx2 -mfma
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D) && echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(OPT) $(ISA) -c -o $@ $<
+
+ONNX_PROTO_DIR ?= /usr/include
+$(BUILD)/gen/onnx.pb-c.c: $(ONNX_PROTO_DIR)/onnx/onnx.proto
+	@mkdir -p $(@D) && echo "  PROTO $@"
+	@protoc-c --c_out=$(BUILD)/gen -I$(<D) $<
+$(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -c -o $@ $<
+$(nn_OBJ) $(train_OBJ) $(tool_OBJ) $(classifier_OBJ): \
+  | $(BUILD)/gen/onnx.pb-c.c
+
+# ---- tests ---------------------------------------------------------------
+# Every tests/unit/test_X.c is one cmocka program, linked with everything.
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
+        $(wildcard tests/unit/test_*.c))
+ALL_LIBS := $(foreach l,fcgi worker tool train classifier nn common,\
+            $(call lib,$(l)))
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ALL_LIBS)
+	@mkdir -p $(@D) && echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) \
+	  -Wl,--end-group $(LIBS_FCGI) $(LIBS_WORKER) $(LIBS_CLASSIFIER) \
+	  $(LIBS_NN) $(LIBS_COMMON) -lcmocka -lcurl
+
+.SECONDARY:
+
+.PHONY: unit
+unit: $(UNIT)               ## build and run the unit tests
+	@tests/unit/run $(UNIT)
+
+.PHONY: clean
+clean:                      ## remove everything built
+	rm -rf build
+
+.PHONY: help
+help:                       ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	  awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+	@echo
+	@echo '  make SAN=address,undefined unit   with sanitizers'
+	@echo '  make WERROR=1                     warnings are errors'
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
