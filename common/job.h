@@ -23,18 +23,28 @@
  *                credits it grants from now on (earlier ones are void)
  *     CREDIT     number more jobs are welcome
  *     DONE       the result of id is in Redis (also where it is a failure that
- *                lies in the image)
+ *                lies in the image); attempt and request id are the job's
  *     FAILED     id could not be answered this time (hand died, Redis away);
- *                body is a sentence; the front tries again
+ *                body is a sentence; the front tries again; attempt and
+ *                request id are the job's
  *     HEARTBEAT  every second when nothing else was sent
  *     DRAIN      no more jobs, please; what runs will be finished
  *   front -> worker
- *     JOB        id, attempt, created, request id; body is the image's bytes
+ *     JOB        id, attempt (from 1), created, request id; number is the ms
+ *                left until nobody waits any more, 0: no limit; body is the
+ *                image's bytes
  *     HEARTBEAT  every second
  *     WHO        a front that met an unknown worker asks for READY
  *
  * DONE and FAILED each give one credit back by themselves. Who hears nothing
- * for 5 s takes the other for gone.
+ * for 5 s takes the other for gone. A field that a type does not have is zero.
+ *
+ *     uint8_t header[JOB_HEADER_MAX];
+ *     struct job_header out = {.type = JOB_DONE, .id = id, .attempt = 1};
+ *     size_t len = job_encode(&out, header);
+ *
+ *     struct job_header in;
+ *     if (job_decode(frame, frame_len, &in, &err) < 0) ... log and drop
  */
 #ifndef CONVOY_JOB_H
 #define CONVOY_JOB_H
@@ -42,6 +52,7 @@
 #include "common/err.h"
 #include "common/id.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +60,8 @@
 #define JOB_BODY_MAX (64u << 20)
 #define JOB_HEARTBEAT_MS 1000
 #define JOB_SILENCE_MS 5000
+#define JOB_CREDITS_MAX 65536      /* in one READY or CREDIT */
+#define JOB_ADVERT_MAX (16u << 20) /* bytes; 64 models of 20,000 labels fit */
 
 enum job_type {
     JOB_READY = 1,
@@ -66,18 +79,24 @@ struct job_header {
     struct id id; /* empty text where the type has none */
     int attempt;
     uint32_t number;
-    int64_t created_ms;
+    int64_t created_ms; /* wall clock */
     char request[129];
 };
 
+/* "ready", "credit", ...; "unknown" for a number that is none. */
 const char *job_type_name(enum job_type type);
 
-/* Returns the header's length. */
+/* Returns the header's length. What the type does not have is left out; a
+ * request id beyond 128 bytes is cut. */
 size_t job_encode(const struct job_header *header, uint8_t out[JOB_HEADER_MAX]);
 
-/* Everything is checked: magic, type, id, lengths, which fields a type has. */
+/* Everything is checked: magic, type, id, lengths, which fields a type has. On
+ * failure the header is all zeros. */
 int job_decode(const uint8_t *buffer, size_t len, struct job_header *header,
                struct err *err);
+
+/* Names of models go into URLs and keys: 1..127 of A-Z a-z 0-9 . _ - */
+bool job_name_valid(const char *name);
 
 /* A model as READY advertises it. */
 struct job_model {
@@ -95,6 +114,8 @@ struct job_advert {
     int model_count;
 };
 char *job_advert_encode(const struct job_advert *advert); /* JSON; free() */
+
+/* On failure the advert is empty; unknown members are ignored. */
 int job_advert_decode(const char *json, size_t len, struct job_advert *advert,
                       struct err *err);
 void job_advert_free(struct job_advert *advert);
