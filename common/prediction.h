@@ -48,9 +48,9 @@ struct prediction {
     float map_region[4];
     uint8_t *maps; /* owned, (map_count, map_height, map_width), or NULL */
     /* failed */
-    char problem[32];  /* slug: "corrupt-image", "worker-failed", ... */
+    char problem[32]; /* slug: "corrupt-image", "worker-failed", ... */
     char detail[512];
-    bool permanent;    /* the failure lies in the image: cached like an answer */
+    bool permanent; /* the failure lies in the image: cached like an answer */
     double queue_ms, decode_ms, infer_ms, total_ms;
     int64_t created_ms, completed_ms; /* wall clock */
     int attempts;

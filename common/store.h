@@ -4,26 +4,29 @@
  *
  *     struct store *store = store_open("unix:run/redis.sock", &err);
  *     struct store_state state;
- *     if (store_accept(store, &job, now, lease_ms, &state, &err) < 0) ... 503
+ *     if (store_accept(store, &job, lease_ms, 0, &state, &err) < 0) ... 503
  *     if (state.kind == STORE_RESULT) ... state.json
  *     store_state_free(&state);
  *
  * A store is one connection for one thread. It connects lazily, and again
- * after a failure: an operation on a lost connection is tried once anew, then
- * fails with problem "store-unavailable". Every call is bounded in time
- * (2 s connect and command). All arguments are binary-safe.
+ * after a failure: an operation that meets a lost connection is tried once
+ * anew, then fails with problem "store-unavailable". Every call is bounded in
+ * time (2 s to connect, 2 s for a command). All arguments are binary-safe. The
+ * program must ignore SIGPIPE.
  *
  * Keys
  *   convoy:result:<id>   JSON of a prediction that ended, with a TTL
- *   convoy:job:<id>      hash: bytes, request, created (wall ms), attempts;
- *                        no TTL, gone with the result
- *   convoy:pending       sorted set, id -> end of its lease (wall ms)
+ *   convoy:job:<id>      hash: bytes, request, created (wall ms), attempts,
+ *                        token; no TTL, gone with the result
+ *   convoy:pending       sorted set, id -> end of its lease (ms)
  *   convoy:worker:<name> short TTL, for the admin page
  *
  * What takes several keys is one Lua script, so it happens whole or not at all.
  *
  * A lease is the promise of one front to see to a job: while it lives the
- * front renews it; when it has run out any front may claim the job.
+ * front renews it; when it has run out any front may adopt the job. Leases are
+ * counted by the clock of Redis (TIME), never by that of a front: hosts whose
+ * clocks differ would otherwise take each other's jobs, or none.
  */
 #ifndef CONVOY_STORE_H
 #define CONVOY_STORE_H
@@ -35,8 +38,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "unix:PATH" or "HOST:PORT"; never connects, so it fails on a malformed
- * address alone. */
+/* "unix:PATH", "HOST:PORT", or with a login "redis://USER:PASSWORD@HOST:PORT"
+ * and "unix://USER:PASSWORD@PATH" (USER may be empty). Without a login there,
+ * the environment's CONVOY_REDIS_USER and CONVOY_REDIS_PASSWORD are used, if
+ * set. Never connects, so it fails on a malformed address alone. */
 struct store *store_open(const char *address, struct err *err);
 void store_close(struct store *store);
 
@@ -54,9 +59,11 @@ struct store_state {
     enum store_kind kind;
     char *json; /* owned, NUL-terminated; STORE_RESULT only */
     size_t json_len;
-    bool leased;        /* STORE_PENDING: some front sees to it */
-    int64_t created_ms; /* STORE_PENDING, STORE_ACCEPTED */
-    int attempts;       /* STORE_PENDING: how often it was handed to a worker */
+    /* STORE_PENDING */
+    bool leased;        /* some front sees to it */
+    int64_t created_ms; /* wall clock */
+    int attempts;       /* how often it was handed to a worker */
+    size_t size;        /* of the image, bytes */
 };
 void store_state_free(struct store_state *state);
 
@@ -69,41 +76,46 @@ struct store_job {
     size_t size;
     char request[129]; /* X-Request-ID of the submission */
     int64_t created_ms;
-    int attempts; /* this one included */
+    int attempts; /* after a claim, that one included */
 };
-void store_job_free(struct store_job *job); /* after a claim */
+void store_job_free(struct store_job *job); /* after a claim or adoption */
 
 /* Durable accept: result there -> STORE_RESULT; pending -> STORE_PENDING;
  * otherwise job and pending entry are written -> STORE_ACCEPTED. A result that
- * is a failure of the service (not permanent) counts as not there and is
- * replaced. `pending_max` > 0: with so many pending, refused with problem
- * "queue-full". */
+ * is a failure of the service (not permanent) counts as not there and goes.
+ * `pending_max` > 0: with so many pending, refused with problem "queue-full".
+ * Trying again after a lost connection does not meet its own first try. */
 int store_accept(struct store *store, const struct store_job *job,
                  int64_t lease_ms, int pending_max, struct store_state *state,
                  struct err *err);
 
-/* Takes the job for one more attempt: attempts + 1, lease anew, its bytes
- * fetched where `with_bytes`. Returns 1 taken, 0 where it is no longer pending
- * (answered meanwhile) or, with `only_expired`, its lease still lives. */
+/* Takes over a job whose lease has run out, without its bytes; attempts stay.
+ * Returns 1 taken, 0 where it is leased or no longer pending. */
+int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
+                struct store_job *job, struct err *err);
+
+/* The job is about to be handed to a worker: attempts + 1, lease anew, its
+ * bytes fetched where `with_bytes`. Returns 1 done, 0 where it is no longer
+ * pending (answered meanwhile). */
 int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
-                bool only_expired, bool with_bytes, struct store_job *job,
-                struct err *err);
+                bool with_bytes, struct store_job *job, struct err *err);
 
 /* New lease for jobs that this front queues or has given to a live worker;
- * those that are no longer pending are left alone. */
+ * those that are no longer pending are left alone. A lease of 0 ms gives them
+ * up: any front may adopt them at once. */
 int store_renew(struct store *store, const struct id *ids, int count,
                 int64_t lease_ms, struct err *err);
 
-/* Up to `max` ids whose lease has run out; returns how many, or -1. */
+/* Up to `max` ids whose lease has run out, longest ago first; returns how
+ * many, or -1. */
 int store_expired(struct store *store, struct id *ids, int max,
                   struct err *err);
 
 int64_t store_pending_count(struct store *store, struct err *err);
-/* Age in ms of the oldest pending job is in its created time; 0: none. */
 
 /* The end: result written (ttl_s seconds), job and pending entry gone, in one
- * step. A result that is there already stays: 0 either way, *written tells. A
- * success replaces a failure of the service. */
+ * step. A result that is there already stays: 0 either way, *written (may be
+ * NULL) tells. A failure of the service does not stay; it is replaced. */
 int store_finish(struct store *store, const struct id *id, const char *json,
                  size_t len, int ttl_s, bool *written, struct err *err);
 

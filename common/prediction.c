@@ -1,0 +1,283 @@
+#include "common/prediction.h"
+
+#include "common/base64.h"
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#define SCORE_DIGITS 9 /* enough to give back every float */
+
+/* ---- encoding ------------------------------------------------------------ */
+
+/* Text that came from a model or an image need not be UTF-8. */
+static json_t *text_value(const char *text) {
+    json_t *value = json_string(text);
+    return value ? value : json_string("?");
+}
+
+static json_t *encode_image(const struct prediction *p) {
+    json_t *image = json_object();
+    json_object_set_new(image, "sha256",
+                        json_stringn(id_image(&p->id), ID_IMAGE_LEN));
+    json_object_set_new(image, "bytes",
+                        json_integer((json_int_t)p->image.bytes));
+    if (*p->image.format)
+        json_object_set_new(image, "format", text_value(p->image.format));
+    if (p->image.width > 0 && p->image.height > 0) {
+        json_object_set_new(image, "width", json_integer(p->image.width));
+        json_object_set_new(image, "height", json_integer(p->image.height));
+    }
+    return image;
+}
+
+static json_t *encode_top(const struct prediction *p) {
+    json_t *top = json_array();
+    for (int i = 0; i < p->top_count; i++) {
+        json_t *entry = json_object();
+        json_object_set_new(entry, "label", text_value(p->top[i].label));
+        json_object_set_new(entry, "index", json_integer(p->top[i].index));
+        json_object_set_new(entry, "score", json_real(p->top[i].score));
+        json_array_append_new(top, entry);
+    }
+    return top;
+}
+
+static json_t *encode_maps(const struct prediction *p) {
+    size_t size =
+        (size_t)p->map_count * (size_t)p->map_height * (size_t)p->map_width;
+    char *cells = base64_encode(p->maps, size);
+    json_t *maps = json_object();
+    json_t *labels = json_array();
+    for (int i = 0; i < p->map_count; i++)
+        json_array_append_new(labels, json_integer(p->top[i].index));
+    json_t *region = json_array();
+    for (int i = 0; i < 4; i++)
+        json_array_append_new(region, json_real(p->map_region[i]));
+    json_object_set_new(maps, "width", json_integer(p->map_width));
+    json_object_set_new(maps, "height", json_integer(p->map_height));
+    json_object_set_new(maps, "region", region);
+    json_object_set_new(maps, "labels", labels);
+    json_object_set_new(maps, "cells", json_string(cells ? cells : ""));
+    free(cells);
+    return maps;
+}
+
+static json_t *encode_error(const struct prediction *p) {
+    json_t *error = json_object();
+    json_object_set_new(error, "problem", text_value(p->problem));
+    json_object_set_new(error, "detail", text_value(p->detail));
+    return error;
+}
+
+static json_t *encode_timings(const struct prediction *p) {
+    json_t *timings = json_object();
+    json_object_set_new(timings, "queue_ms", json_real(p->queue_ms));
+    json_object_set_new(timings, "decode_ms", json_real(p->decode_ms));
+    json_object_set_new(timings, "infer_ms", json_real(p->infer_ms));
+    json_object_set_new(timings, "total_ms", json_real(p->total_ms));
+    return timings;
+}
+
+static json_t *encode_time(int64_t wall_ms) {
+    char text[CLOCK_TEXT_MAX];
+    clock_format(wall_ms, text);
+    return json_string(text);
+}
+
+char *prediction_encode(const struct prediction *p) {
+    json_t *doc = json_object();
+    json_t *model = json_object();
+    json_object_set_new(model, "name", text_value(p->model_name));
+    json_object_set_new(model, "version", json_string(id_version(&p->id)));
+    json_object_set_new(doc, "id", json_string(p->id.text));
+    json_object_set_new(doc, "status",
+                        json_string(p->succeeded ? "succeeded" : "failed"));
+    json_object_set_new(doc, "model", model);
+    json_object_set_new(doc, "image", encode_image(p));
+    if (p->succeeded) {
+        json_object_set_new(doc, "predictions", encode_top(p));
+    } else {
+        json_object_set_new(doc, "error", encode_error(p));
+        json_object_set_new(doc, "permanent", json_boolean(p->permanent));
+    }
+    json_object_set_new(doc, "timings", encode_timings(p));
+    json_object_set_new(doc, "created_at", encode_time(p->created_ms));
+    json_object_set_new(doc, "completed_at", encode_time(p->completed_ms));
+    json_object_set_new(doc, "attempts", json_integer(p->attempts));
+    if (p->succeeded && p->maps && p->map_count > 0)
+        json_object_set_new(doc, "maps", encode_maps(p));
+    char *text =
+        json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(SCORE_DIGITS));
+    json_decref(doc);
+    return text;
+}
+
+/* ---- decoding ------------------------------------------------------------ */
+
+/* A field of the document that is missing or of the wrong kind is a defect of
+ * the whole: what stands in Redis was written by prediction_encode(). */
+static int copy_text(const json_t *object, const char *key, char *out,
+                     size_t size) {
+    const char *text = json_string_value(json_object_get(object, key));
+    if (!text || strlen(text) >= size)
+        return -1;
+    memcpy(out, text, strlen(text) + 1);
+    return 0;
+}
+
+static int number_in(const json_t *object, const char *key, json_int_t least,
+                     json_int_t most, json_int_t *out) {
+    const json_t *value = json_object_get(object, key);
+    *out = json_integer_value(value);
+    return json_is_integer(value) && *out >= least && *out <= most ? 0 : -1;
+}
+
+static int decode_image(const json_t *doc, struct prediction *p) {
+    const json_t *image = json_object_get(doc, "image");
+    json_int_t bytes, width, height;
+    if (number_in(image, "bytes", 0, INT64_MAX, &bytes) < 0)
+        return -1;
+    p->image.bytes = (size_t)bytes;
+    if (json_object_get(image, "format") &&
+        copy_text(image, "format", p->image.format, sizeof p->image.format) < 0)
+        return -1;
+    if (!json_object_get(image, "width"))
+        return 0;
+    if (number_in(image, "width", 1, INT32_MAX, &width) < 0 ||
+        number_in(image, "height", 1, INT32_MAX, &height) < 0)
+        return -1;
+    p->image.width = (int)width;
+    p->image.height = (int)height;
+    return 0;
+}
+
+static int decode_top(const json_t *doc, struct prediction *p) {
+    const json_t *top = json_object_get(doc, "predictions");
+    if (!json_is_array(top) || json_array_size(top) > PREDICTION_TOP_MAX)
+        return -1;
+    for (size_t i = 0; i < json_array_size(top); i++) {
+        const json_t *entry = json_array_get(top, i);
+        const char *label = json_string_value(json_object_get(entry, "label"));
+        const json_t *score = json_object_get(entry, "score");
+        json_int_t index;
+        if (!label || !json_is_number(score) ||
+            number_in(entry, "index", 0, INT32_MAX, &index) < 0)
+            return -1;
+        p->top[i].label = strdup(label);
+        if (!p->top[i].label)
+            return -1;
+        p->top[i].index = (int)index;
+        p->top[i].score = (float)json_number_value(score);
+        p->top_count++;
+    }
+    return 0;
+}
+
+static int decode_maps(const json_t *maps, struct prediction *p) {
+    const json_t *region = json_object_get(maps, "region");
+    const json_t *labels = json_object_get(maps, "labels");
+    const json_t *cells = json_object_get(maps, "cells");
+    json_int_t width, height;
+    size_t count = json_array_size(labels), size = 0;
+    if (number_in(maps, "width", 1, PREDICTION_MAP_CELLS, &width) < 0 ||
+        number_in(maps, "height", 1, PREDICTION_MAP_CELLS, &height) < 0 ||
+        width * height > PREDICTION_MAP_CELLS || count < 1 ||
+        count > PREDICTION_MAPS_MAX || count > (size_t)p->top_count ||
+        json_array_size(region) != 4 || !json_is_string(cells))
+        return -1;
+    p->maps = base64_decode(json_string_value(cells), json_string_length(cells),
+                            &size);
+    if (!p->maps || size != count * (size_t)(width * height))
+        return -1;
+    for (size_t i = 0; i < 4; i++)
+        p->map_region[i] = (float)json_number_value(json_array_get(region, i));
+    p->map_count = (int)count;
+    p->map_width = (int)width;
+    p->map_height = (int)height;
+    return 0;
+}
+
+static int decode_outcome(const json_t *doc, struct prediction *p) {
+    const json_t *error = json_object_get(doc, "error");
+    const json_t *maps = json_object_get(doc, "maps");
+    char status[16];
+    if (copy_text(doc, "status", status, sizeof status) < 0)
+        return -1;
+    p->succeeded = strcmp(status, "succeeded") == 0;
+    if (p->succeeded)
+        return decode_top(doc, p) < 0 || (maps && decode_maps(maps, p) < 0) ? -1
+                                                                            : 0;
+    p->permanent = json_is_true(json_object_get(doc, "permanent"));
+    return strcmp(status, "failed") == 0 &&
+                   copy_text(error, "problem", p->problem, sizeof p->problem) ==
+                       0 &&
+                   copy_text(error, "detail", p->detail, sizeof p->detail) == 0
+               ? 0
+               : -1;
+}
+
+static int decode_times(const json_t *doc, struct prediction *p) {
+    const json_t *timings = json_object_get(doc, "timings");
+    const struct {
+        const char *key;
+        double *value;
+    } fields[] = {{"queue_ms", &p->queue_ms},
+                  {"decode_ms", &p->decode_ms},
+                  {"infer_ms", &p->infer_ms},
+                  {"total_ms", &p->total_ms}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const json_t *value = json_object_get(timings, fields[i].key);
+        if (!json_is_number(value))
+            return -1;
+        *fields[i].value = json_number_value(value);
+    }
+    char created[CLOCK_TEXT_MAX], completed[CLOCK_TEXT_MAX];
+    if (copy_text(doc, "created_at", created, sizeof created) < 0 ||
+        copy_text(doc, "completed_at", completed, sizeof completed) < 0)
+        return -1;
+    p->created_ms = clock_parse(created);
+    p->completed_ms = clock_parse(completed);
+    return p->created_ms < 0 || p->completed_ms < 0 ? -1 : 0;
+}
+
+int prediction_decode(const char *json, size_t len, struct prediction *p,
+                      struct err *err) {
+    memset(p, 0, sizeof *p);
+    json_error_t error;
+    json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
+    if (!doc)
+        return err_set(err, "stored prediction: %s", error.text);
+    const char *id = json_string_value(json_object_get(doc, "id"));
+    json_int_t attempts = 0;
+    const char *broken = NULL;
+    if (!id || id_parse(id, &p->id) < 0)
+        broken = "id";
+    else if (copy_text(json_object_get(doc, "model"), "name", p->model_name,
+                       sizeof p->model_name) < 0)
+        broken = "model";
+    else if (decode_image(doc, p) < 0)
+        broken = "image";
+    else if (decode_outcome(doc, p) < 0)
+        broken = "outcome";
+    else if (decode_times(doc, p) < 0)
+        broken = "times";
+    else if (number_in(doc, "attempts", 0, 1000000, &attempts) < 0)
+        broken = "attempts";
+    p->attempts = (int)attempts;
+    json_decref(doc);
+    if (!broken)
+        return 0;
+    prediction_free(p);
+    return err_set(err, "stored prediction: %s missing or malformed", broken);
+}
+
+void prediction_free(struct prediction *p) {
+    for (int i = 0; i < p->top_count; i++)
+        free(p->top[i].label);
+    free(p->maps);
+    memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,417 @@
+#include "common/store.h"
+
+#include "common/redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PENDING "convoy:pending"
+#define RENEW_CHUNK 128 /* ids a call: a script holds Redis while it runs */
+
+/*
+ * The scripts. KEYS[1] is the pending set; where a script is about one id,
+ * KEYS[2] is its result, KEYS[3] its job, ARGV[1] the id itself.
+ */
+#define LUA_NOW                                                                \
+    "local t = redis.call('TIME')\n"                                           \
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                      \
+    "local function stamp(ms) return string.format('%.0f', ms) end\n"
+
+/* A result that counts: not a failure of the service, and readable. */
+#define LUA_STANDING                                                           \
+    "local function standing(json)\n"                                          \
+    "  if not json then return false end\n"                                    \
+    "  local ok, doc = pcall(cjson.decode, json)\n"                            \
+    "  if not ok or type(doc) ~= 'table' then return false end\n"              \
+    "  return doc.status == 'succeeded' or doc.permanent == true\n"            \
+    "end\n"
+
+#define LUA_PENDING                                                            \
+    "local function pending()\n"                                               \
+    "  local lease = redis.call('ZSCORE', KEYS[1], ARGV[1])\n"                 \
+    "  local job = redis.call('HMGET', KEYS[3], 'created', 'attempts')\n"      \
+    "  if not lease or not job[1] then return nil end\n"                       \
+    "  return {'pending', tonumber(lease) > now and 1 or 0,\n"                 \
+    "          tonumber(job[1]), tonumber(job[2]),\n"                          \
+    "          redis.call('HSTRLEN', KEYS[3], 'bytes')}\n"                     \
+    "end\n"
+
+enum script {
+    SCRIPT_LOOKUP,
+    SCRIPT_ACCEPT,
+    SCRIPT_ADOPT,
+    SCRIPT_CLAIM,
+    SCRIPT_RENEW,
+    SCRIPT_EXPIRED,
+    SCRIPT_FINISH,
+    SCRIPT_COUNT,
+};
+
+static const char *const scripts[SCRIPT_COUNT] = {
+    [SCRIPT_LOOKUP] =
+        LUA_NOW LUA_PENDING "local result = redis.call('GET', KEYS[2])\n"
+                            "if result then return {'result', result} end\n"
+                            "return pending() or {'none'}",
+
+    /* ARGV: id, bytes, request, created, token, lease, pending_max */
+    [SCRIPT_ACCEPT] = LUA_NOW LUA_STANDING LUA_PENDING
+    "local result = redis.call('GET', KEYS[2])\n"
+    "if standing(result) then return {'result', result} end\n"
+    "if redis.call('HGET', KEYS[3], 'token') == ARGV[5] then\n"
+    "  return {'accepted'}\n"
+    "end\n"
+    "local known = pending()\n"
+    "if known then return known end\n"
+    "local max = tonumber(ARGV[7])\n"
+    "if max > 0 and redis.call('ZCARD', KEYS[1]) >= max then\n"
+    "  return {'full'}\n"
+    "end\n"
+    "redis.call('HSET', KEYS[3], 'bytes', ARGV[2], 'request', ARGV[3],\n"
+    "           'created', ARGV[4], 'attempts', 0, 'token', ARGV[5])\n"
+    "redis.call('ZADD', KEYS[1], stamp(now + ARGV[6]), ARGV[1])\n"
+    "if result then redis.call('DEL', KEYS[2]) end\n"
+    "return {'accepted'}",
+
+    /* ARGV: id, lease. An entry without its job cannot be answered: dropped. */
+    [SCRIPT_ADOPT] = LUA_NOW
+    "local lease = redis.call('ZSCORE', KEYS[1], ARGV[1])\n"
+    "if not lease or tonumber(lease) > now then return false end\n"
+    "local job = redis.call('HMGET', KEYS[3], 'attempts', 'created',\n"
+    "                       'request')\n"
+    "if not job[2] then\n"
+    "  redis.call('ZREM', KEYS[1], ARGV[1])\n"
+    "  return false\n"
+    "end\n"
+    "redis.call('ZADD', KEYS[1], stamp(now + ARGV[2]), ARGV[1])\n"
+    "return {tonumber(job[1]), tonumber(job[2]), job[3],\n"
+    "        redis.call('HSTRLEN', KEYS[3], 'bytes')}",
+
+    /* ARGV: id, lease, with_bytes */
+    [SCRIPT_CLAIM] = LUA_NOW
+    "if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return false end\n"
+    "local job = redis.call('HMGET', KEYS[3], 'created', 'request')\n"
+    "if not job[1] then\n"
+    "  redis.call('ZREM', KEYS[1], ARGV[1])\n"
+    "  return false\n"
+    "end\n"
+    "local attempts = redis.call('HINCRBY', KEYS[3], 'attempts', 1)\n"
+    "redis.call('ZADD', KEYS[1], stamp(now + ARGV[2]), ARGV[1])\n"
+    "local last = redis.call('HSTRLEN', KEYS[3], 'bytes')\n"
+    "if ARGV[3] == '1' then last = redis.call('HGET', KEYS[3], 'bytes') end\n"
+    "return {attempts, tonumber(job[1]), job[2], last}",
+
+    /* ARGV: lease, ids... */
+    [SCRIPT_RENEW] =
+        LUA_NOW "local lease = stamp(now + ARGV[1])\n"
+                "for i = 2, #ARGV do\n"
+                "  redis.call('ZADD', KEYS[1], 'XX', lease, ARGV[i])\n"
+                "end\n"
+                "return 1",
+
+    /* ARGV: max */
+    [SCRIPT_EXPIRED] = LUA_NOW
+    "return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', stamp(now),\n"
+    "                  'LIMIT', 0, ARGV[1])",
+
+    /* ARGV: id, json, ttl */
+    [SCRIPT_FINISH] =
+        LUA_STANDING "local written = 0\n"
+                     "if not standing(redis.call('GET', KEYS[2])) then\n"
+                     "  redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])\n"
+                     "  written = 1\n"
+                     "end\n"
+                     "redis.call('DEL', KEYS[3])\n"
+                     "redis.call('ZREM', KEYS[1], ARGV[1])\n"
+                     "return written",
+};
+
+struct store {
+    struct redis *redis;
+};
+
+struct store *store_open(const char *address, struct err *err) {
+    struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    store->redis = redis_open(address, scripts, SCRIPT_COUNT, err);
+    if (!store->redis) {
+        free(store);
+        return NULL;
+    }
+    return store;
+}
+
+void store_close(struct store *store) {
+    if (!store)
+        return;
+    redis_close(store->redis);
+    free(store);
+}
+
+/* A script's call about one id: the three keys and the id. */
+struct id_call {
+    struct redis_call call;
+    char result_key[16 + ID_LEN], job_key[16 + ID_LEN];
+};
+
+static void begin(struct id_call *c, enum script script, const struct id *id) {
+    redis_script(&c->call, script, 3);
+    snprintf(c->result_key, sizeof c->result_key, "convoy:result:%s", id->text);
+    snprintf(c->job_key, sizeof c->job_key, "convoy:job:%s", id->text);
+    redis_add(&c->call, PENDING);
+    redis_add(&c->call, c->result_key);
+    redis_add(&c->call, c->job_key);
+    redis_add(&c->call, id->text);
+}
+
+/* For calls whose reply says nothing more than that it worked. */
+static int run_plain(struct store *store, struct redis_call *call,
+                     struct err *err) {
+    redisReply *reply = redis_run(store->redis, call, err);
+    if (!reply)
+        return -1;
+    freeReplyObject(reply);
+    return 0;
+}
+
+int store_ping(struct store *store, struct err *err) {
+    struct redis_call call;
+    redis_command(&call, "SET");
+    redis_add(&call, "convoy:probe");
+    redis_add(&call, "1");
+    redis_add(&call, "EX");
+    redis_add(&call, "60");
+    return run_plain(store, &call, err);
+}
+
+void store_state_free(struct store_state *state) {
+    free(state->json);
+    memset(state, 0, sizeof *state);
+}
+
+static bool is_text(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_STRING;
+}
+
+static bool is_number(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_INTEGER;
+}
+
+static int read_state(redisReply *reply, struct store_state *state,
+                      struct err *err) {
+    redisReply **field = reply->element;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+        !is_text(field[0]))
+        return redis_unavailable(err, "unexpected reply");
+    const char *kind = field[0]->str;
+    if (strcmp(kind, "none") == 0)
+        return 0;
+    if (strcmp(kind, "full") == 0)
+        return err_problem(err, "queue-full", "too many images are pending");
+    if (strcmp(kind, "accepted") == 0) {
+        state->kind = STORE_ACCEPTED;
+        return 0;
+    }
+    if (strcmp(kind, "result") == 0 && reply->elements == 2 &&
+        is_text(field[1])) {
+        state->json = malloc((size_t)field[1]->len + 1);
+        if (!state->json)
+            return err_problem(err, "store-unavailable", "out of memory");
+        memcpy(state->json, field[1]->str, (size_t)field[1]->len);
+        state->json[field[1]->len] = 0;
+        state->json_len = (size_t)field[1]->len;
+        state->kind = STORE_RESULT;
+        return 0;
+    }
+    if (strcmp(kind, "pending") == 0 && reply->elements == 5 &&
+        is_number(field[1]) && is_number(field[2]) && is_number(field[3]) &&
+        is_number(field[4])) {
+        state->kind = STORE_PENDING;
+        state->leased = field[1]->integer != 0;
+        state->created_ms = field[2]->integer;
+        state->attempts = (int)field[3]->integer;
+        state->size = (size_t)field[4]->integer;
+        return 0;
+    }
+    return redis_unavailable(err, "unexpected reply");
+}
+
+static int run_state(struct store *store, struct redis_call *call,
+                     struct store_state *state, struct err *err) {
+    memset(state, 0, sizeof *state);
+    redisReply *reply = redis_run(store->redis, call, err);
+    if (!reply)
+        return -1;
+    int status = read_state(reply, state, err);
+    freeReplyObject(reply);
+    return status;
+}
+
+int store_lookup(struct store *store, const struct id *id,
+                 struct store_state *state, struct err *err) {
+    struct id_call c;
+    begin(&c, SCRIPT_LOOKUP, id);
+    return run_state(store, &c.call, state, err);
+}
+
+int store_accept(struct store *store, const struct store_job *job,
+                 int64_t lease_ms, int pending_max, struct store_state *state,
+                 struct err *err) {
+    uint8_t token[16]; /* tells this submission from all others */
+    if (getrandom(token, sizeof token, 0) != sizeof token)
+        return err_problem(err, "store-unavailable", "no random numbers");
+    struct id_call c;
+    begin(&c, SCRIPT_ACCEPT, &job->id);
+    redis_add_bytes(&c.call, job->bytes, job->size);
+    redis_add(&c.call, job->request);
+    redis_add_number(&c.call, job->created_ms);
+    redis_add_bytes(&c.call, token, sizeof token);
+    redis_add_number(&c.call, lease_ms);
+    redis_add_number(&c.call, pending_max);
+    return run_state(store, &c.call, state, err);
+}
+
+void store_job_free(struct store_job *job) {
+    free((void *)job->bytes);
+    memset(job, 0, sizeof *job);
+}
+
+/* {attempts, created, request, bytes or their count}, or nil. */
+static int read_job(const redisReply *reply, const struct id *id,
+                    struct store_job *job, struct err *err) {
+    memset(job, 0, sizeof *job);
+    if (reply->type == REDIS_REPLY_NIL)
+        return 0;
+    redisReply **field = reply->element;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 ||
+        !is_number(field[0]) || !is_number(field[1]) || !is_text(field[2]))
+        return redis_unavailable(err, "unexpected reply");
+    job->id = *id;
+    job->attempts = (int)field[0]->integer;
+    job->created_ms = field[1]->integer;
+    snprintf(job->request, sizeof job->request, "%s", field[2]->str);
+    if (is_number(field[3])) {
+        job->size = (size_t)field[3]->integer;
+        return 1;
+    }
+    if (!is_text(field[3]))
+        return redis_unavailable(err, "a job has lost its image");
+    /* The reply's own buffer: malloc'ed by hiredis, and ours from here on. */
+    job->bytes = field[3]->str;
+    job->size = (size_t)field[3]->len;
+    field[3]->str = NULL;
+    field[3]->type = REDIS_REPLY_NIL;
+    return 1;
+}
+
+static int run_job(struct store *store, struct redis_call *call,
+                   const struct id *id, struct store_job *job,
+                   struct err *err) {
+    redisReply *reply = redis_run(store->redis, call, err);
+    if (!reply)
+        return -1;
+    int status = read_job(reply, id, job, err);
+    freeReplyObject(reply);
+    return status;
+}
+
+int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
+                struct store_job *job, struct err *err) {
+    struct id_call c;
+    begin(&c, SCRIPT_ADOPT, id);
+    redis_add_number(&c.call, lease_ms);
+    return run_job(store, &c.call, id, job, err);
+}
+
+int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
+                bool with_bytes, struct store_job *job, struct err *err) {
+    struct id_call c;
+    begin(&c, SCRIPT_CLAIM, id);
+    redis_add_number(&c.call, lease_ms);
+    redis_add_number(&c.call, with_bytes);
+    return run_job(store, &c.call, id, job, err);
+}
+
+int store_renew(struct store *store, const struct id *ids, int count,
+                int64_t lease_ms, struct err *err) {
+    for (int done = 0; done < count; done += RENEW_CHUNK) {
+        struct redis_call call;
+        redis_script(&call, SCRIPT_RENEW, 1);
+        redis_add(&call, PENDING);
+        redis_add_number(&call, lease_ms);
+        for (int i = done; i < count && i < done + RENEW_CHUNK; i++)
+            redis_add(&call, ids[i].text);
+        if (redis_run_number(store->redis, &call, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int store_expired(struct store *store, struct id *ids, int max,
+                  struct err *err) {
+    struct redis_call call;
+    redis_script(&call, SCRIPT_EXPIRED, 1);
+    redis_add(&call, PENDING);
+    redis_add_number(&call, max);
+    redisReply *reply = redis_run(store->redis, &call, err);
+    if (!reply)
+        return -1;
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        freeReplyObject(reply);
+        return redis_unavailable(err, "unexpected reply");
+    }
+    int found = 0;
+    for (size_t i = 0; i < reply->elements && found < max; i++)
+        if (is_text(reply->element[i]) &&
+            id_parse(reply->element[i]->str, &ids[found]) == 0)
+            found++;
+    freeReplyObject(reply);
+    return found;
+}
+
+int64_t store_pending_count(struct store *store, struct err *err) {
+    struct redis_call call;
+    redis_command(&call, "ZCARD");
+    redis_add(&call, PENDING);
+    return redis_run_number(store->redis, &call, err);
+}
+
+int store_finish(struct store *store, const struct id *id, const char *json,
+                 size_t len, int ttl_s, bool *written, struct err *err) {
+    struct id_call c;
+    begin(&c, SCRIPT_FINISH, id);
+    redis_add_bytes(&c.call, json, len);
+    redis_add_number(&c.call, ttl_s);
+    int64_t fresh = redis_run_number(store->redis, &c.call, err);
+    if (fresh < 0)
+        return -1;
+    if (written)
+        *written = fresh != 0;
+    return 0;
+}
+
+int store_forget(struct store *store, const struct id *id, struct err *err) {
+    char key[16 + ID_LEN];
+    snprintf(key, sizeof key, "convoy:result:%s", id->text);
+    struct redis_call call;
+    redis_command(&call, "DEL");
+    redis_add(&call, key);
+    return (int)redis_run_number(store->redis, &call, err);
+}
+
+int store_announce_worker(struct store *store, const char *name,
+                          const char *json, int ttl_s, struct err *err) {
+    char key[160];
+    snprintf(key, sizeof key, "convoy:worker:%s", name);
+    struct redis_call call;
+    redis_command(&call, "SET");
+    redis_add(&call, key);
+    redis_add(&call, json);
+    redis_add(&call, "EX");
+    redis_add_number(&call, ttl_s);
+    return run_plain(store, &call, err);
+}
