@@ -27,7 +27,7 @@ LDFLAGS  += -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN))
 # ---- what each program links -------------------------------------------
 LIBS_COMMON     := -lhiredis -ljansson -lcrypto -lz -lm
 LIBS_NN         := -lopenblas -lprotobuf-c
-LIBS_CLASSIFIER := -ljpeg -lwebp
+LIBS_CLASSIFIER := -ljpeg -lwebpdemux -lwebp
 LIBS_WORKER     := -lzmq -lseccomp
 LIBS_FCGI       := -lfcgi -lzmq
 
@@ -79,7 +79,8 @@ $(foreach l,common fcgi worker nn classifier train tool,\
 
 # Numeric folders want the vectoriser; a file named *_avx512.c or *_avx2.c is
 # compiled for that instruction set and chosen at run time (no -march=native).
-$(BUILD)/models/nn/%.o $(BUILD)/models/train/%.o: OPT := -O3
+$(BUILD)/models/nn/%.o $(BUILD)/models/train/%.o \
+$(BUILD)/models/classifier/%.o: OPT := -O3
 %_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 %_avx2.o: ISA := -mavx2 -mfma
 

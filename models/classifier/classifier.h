@@ -24,18 +24,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLASSIFIER_TOP_MAX 32  /* scores kept with a result */
-#define CLASSIFIER_MAPS_MAX 5  /* activation maps kept with a result */
+#define CLASSIFIER_TOP_MAX 32     /* scores kept with a result */
+#define CLASSIFIER_MAPS_MAX 5     /* activation maps kept with a result */
 #define CLASSIFIER_MAP_CELLS 1024 /* 32x32; a finer map is averaged down */
 #define CLASSIFIER_VERSION_LEN 12
 
-/* `path` is a folder, or a bare .onnx file. */
+/* `path` is a folder with model.onnx (or onnx/model.onnx), or an .onnx file;
+ * the other files are looked for beside it. Where no file names the labels
+ * they are "class 0", "class 1", ...
+ *
+ * The version is the first 12 hex digits of the SHA-256 over the bytes of
+ * model.onnx, config.json and preprocessor_config.json, one behind the other:
+ *     cat model.onnx config.json preprocessor_config.json | sha256sum
+ * A file that is missing adds nothing; labels.txt comes last, where the labels
+ * are taken from it. */
 struct classifier *classifier_load(const char *path, struct err *err);
 void classifier_free(struct classifier *c);
 
 const char *classifier_name(const struct classifier *c);    /* folder's name */
-const char *classifier_version(const struct classifier *c); /* 12 hex digits of
-    the SHA-256 over the folder's three files */
+const char *classifier_version(const struct classifier *c); /* see above */
 int classifier_classes(const struct classifier *c);
 const char *classifier_label(const struct classifier *c, int index);
 int classifier_width(const struct classifier *c); /* of the network's input */
@@ -50,22 +57,22 @@ struct classifier_image {
 
 struct classification {
     bool failed;
-    struct err err;          /* problem: "corrupt-image", "image-too-large",
-                                "unsupported-image" */
-    const char *format;      /* "png", "jpeg", "webp", "bmp", "gif" */
-    int width, height;       /* as a viewer shows it: after EXIF orientation */
+    struct err err;     /* problem: "corrupt-image", "image-too-large",
+                           "unsupported-image" */
+    const char *format; /* "png", "jpeg", "webp", "bmp", "gif" */
+    int width, height;  /* as a viewer shows it: after EXIF orientation */
     int top_count;
     struct {
         int index;
-        float score;         /* probability, 0..1 */
+        float score;           /* probability, 0..1 */
     } top[CLASSIFIER_TOP_MAX]; /* best first */
-    double decode_ms;        /* this image: decode, orient, resize, normalise */
-    double infer_ms;         /* the batch it was in */
+    double decode_ms; /* this image: decode, orient, resize, normalise */
+    double infer_ms;  /* the batch it was in */
     /* Activation maps of the first `map_count` of `top`; 0: none. Each is
      * scaled on its own so that 0 is its least and 255 its greatest value. */
     int map_count, map_width, map_height;
-    float map_region[4];     /* x, y, width, height of what the network saw, as
-                                fractions of the shown image (centre crop) */
+    float map_region[4]; /* x, y, width, height of what the network saw, as
+                            fractions of the shown image (centre crop) */
     uint8_t maps[CLASSIFIER_MAPS_MAX][CLASSIFIER_MAP_CELLS];
 };
 
@@ -76,19 +83,20 @@ void classifier_run_close(struct classifier_run *run);
 /* Classifies `count` images, in chunks of batch_max. A bad image fails alone.
  * `top_k` 1..CLASSIFIER_TOP_MAX (fewer where there are fewer classes). */
 void classifier_run(struct classifier_run *run,
-                    const struct classifier_image *images, int count,
-                    int top_k, struct classification *out);
+                    const struct classifier_image *images, int count, int top_k,
+                    struct classification *out);
 
 /* The same for pixels already at hand (evaluation on CIFAR-10 files): RGB
  * bytes, row by row, width x height; goes through resize and normalisation. */
-void classifier_run_pixels(struct classifier_run *run, const uint8_t *const *rgb,
-                           int width, int height, int count, int top_k,
-                           struct classification *out);
+void classifier_run_pixels(struct classifier_run *run,
+                           const uint8_t *const *rgb, int width, int height,
+                           int count, int top_k, struct classification *out);
 
 /* The session inside, for `bench`. */
 struct nn_session *classifier_session(struct classifier_run *run);
 
-/* What is done to an image, one sentence a line, for `inspect`. Caller frees. */
+/* What is done to an image, one sentence a line, for `inspect`. Caller frees.
+ */
 char *classifier_describe_preprocessing(const struct classifier *c);
 
 #endif

@@ -1,0 +1,75 @@
+#include "common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads up to `size` bytes; a file that shrinks meanwhile gives fewer. */
+static ssize_t read_fully(int fd, char *bytes, size_t size) {
+    size_t have = 0;
+    while (have < size) {
+        ssize_t n = read(fd, bytes + have, size - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+void *file_read(const char *path, size_t most, size_t *size, struct err *err) {
+    char *bytes = NULL;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        err_set(err, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &st) < 0) {
+        err_set(err, "%s: %s", path, strerror(errno));
+        goto fail;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err_set(err, "%s: is not a regular file", path);
+        goto fail;
+    }
+    if (st.st_size < 0 || (size_t)st.st_size > most) {
+        err_set(err, "%s: has %lld bytes, at most %zu are accepted", path,
+                (long long)st.st_size, most);
+        goto fail;
+    }
+    bytes = malloc((size_t)st.st_size + 1);
+    if (!bytes) {
+        err_set(err, "%s: not enough memory for its %lld bytes", path,
+                (long long)st.st_size);
+        goto fail;
+    }
+    ssize_t n = read_fully(fd, bytes, (size_t)st.st_size);
+    if (n < 0) {
+        err_set(err, "%s: %s", path, strerror(errno));
+        goto fail;
+    }
+    bytes[n] = 0;
+    *size = (size_t)n;
+    close(fd);
+    return bytes;
+fail:
+    free(bytes);
+    close(fd);
+    return NULL;
+}
+
+bool file_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+bool file_is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}

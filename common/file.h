@@ -1,0 +1,27 @@
+/*
+ * file: a whole file in memory.
+ *
+ *     size_t size;
+ *     void *bytes = file_read("config.json", 1 << 20, &size, &err);
+ *     ...
+ *     free(bytes);
+ *
+ * The bytes are followed by a NUL that `size` does not count, so a text file
+ * can be read as a string. The error names the path and what is wrong.
+ */
+#ifndef CONVOY_FILE_H
+#define CONVOY_FILE_H
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* NULL where the file cannot be read, is no regular file, or is larger than
+ * `most` bytes. */
+void *file_read(const char *path, size_t most, size_t *size, struct err *err);
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * Running: pictures into the session's input, one after the other, the plan
+ * once for all of them, scores and maps out.
+ */
+#include "models/classifier/classifier_private.h"
+#include "models/classifier/codec.h"
+
+#include "common/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Buffers beyond this are given back after the picture that needed them, so
+ * that one huge upload does not stay in memory for good. */
+#define KEEP_BYTES ((size_t)16 << 20)
+
+struct classifier_run {
+    const struct classifier *c;
+    struct nn_session *session;
+    int batch_max;
+    struct image image;
+    struct preprocess_work work;
+    int *slots; /* (batch_max) which picture of the chunk is in which entry */
+};
+
+struct nn_session *classifier_session_open(const struct classifier *c,
+                                           int batch_max, struct err *err) {
+    struct nn_port shape = *nn_input(c->network, 0);
+    if (c->fixed_batch)
+        batch_max = c->fixed_batch;
+    shape.dims[0] = batch_max;
+    shape.dims[c->channels_last ? 3 : 1] = 3;
+    shape.dims[c->channels_last ? 1 : 2] = c->height;
+    shape.dims[c->channels_last ? 2 : 3] = c->width;
+    struct nn_options options = {.batch_max = batch_max, .shapes = &shape};
+    return nn_session_open(c->network, &options, err);
+}
+
+struct classifier_run *classifier_run_open(const struct classifier *c,
+                                           int batch_max, struct err *err) {
+    struct classifier_run *run = calloc(1, sizeof *run);
+    if (c->fixed_batch)
+        batch_max = c->fixed_batch;
+    if (run)
+        run->slots = calloc((size_t)batch_max, sizeof *run->slots);
+    if (!run || !run->slots) {
+        err_set(err, "not enough memory to run %s", c->name);
+        goto fail;
+    }
+    run->c = c;
+    run->batch_max = batch_max;
+    run->session = classifier_session_open(c, batch_max, err);
+    if (!run->session)
+        goto fail;
+    return run;
+fail:
+    classifier_run_close(run);
+    return NULL;
+}
+
+void classifier_run_close(struct classifier_run *run) {
+    if (run) {
+        nn_session_close(run->session);
+        image_free(&run->image);
+        preprocess_work_free(&run->work);
+        free(run->slots);
+        free(run);
+    }
+}
+
+struct nn_session *classifier_session(struct classifier_run *run) {
+    return run->session;
+}
+
+static void fail(struct classification *out, const struct err *err) {
+    out->failed = true;
+    out->err = *err;
+}
+
+/* Picture in run->image -> entry `slot` of the batch. */
+static int feed(struct classifier_run *run, int slot,
+                struct classification *out, struct err *err) {
+    const struct classifier *c = run->c;
+    const struct image *image = &run->image;
+    float *tensor = nn_session_input(run->session, 0);
+    tensor += (size_t)slot * 3 * (size_t)c->width * (size_t)c->height;
+    out->width = image->shown_width;
+    out->height = image->shown_height;
+    preprocess_region(&c->preprocess, out->width, out->height, out->map_region);
+    return preprocess_apply(&c->preprocess, &run->work, image, tensor, err);
+}
+
+/* Turns logits into probabilities, in place of `scores`' reading: the largest
+ * logit and the sum of all exp(logit - largest). */
+struct scale {
+    double largest, sum;
+};
+
+static struct scale softmax_scale(const float *scores, int classes) {
+    struct scale s = {scores[0], 0};
+    for (int i = 1; i < classes; i++)
+        if (scores[i] > s.largest)
+            s.largest = scores[i];
+    for (int i = 0; i < classes; i++)
+        s.sum += exp(scores[i] - s.largest);
+    return s;
+}
+
+/* The `top_k` greatest, best first, the lower index first among equals. */
+static void pick_top(const float *scores, int classes, int top_k,
+                     struct classification *out) {
+    int count = 0;
+    for (int i = 0; i < classes; i++) {
+        if (count == top_k && !(scores[i] > out->top[count - 1].score))
+            continue;
+        int at = count < top_k ? count++ : count - 1;
+        while (at > 0 && scores[i] > out->top[at - 1].score) {
+            out->top[at] = out->top[at - 1];
+            at--;
+        }
+        out->top[at].index = i;
+        out->top[at].score = scores[i];
+    }
+    out->top_count = count;
+}
+
+static int score(const struct classifier *c, const float *scores, int top_k,
+                 struct classification *out, struct err *err) {
+    for (int i = 0; i < c->classes; i++)
+        if (!isfinite(scores[i]))
+            return err_problem(err, "worker-failed",
+                               "the network %s gave a score that is not a "
+                               "number (class %d)",
+                               c->name, i);
+    pick_top(scores, c->classes, top_k, out);
+    if (c->softmax) {
+        struct scale s = softmax_scale(scores, c->classes);
+        for (int i = 0; i < out->top_count; i++)
+            out->top[i].score =
+                (float)(exp(out->top[i].score - s.largest) / s.sum);
+    }
+    return 0;
+}
+
+/* How many cells a side of `cam` are averaged into one of the result. */
+static int map_block(const struct nn_cam *cam) {
+    int block = 1;
+    while (((cam->width + block - 1) / block) *
+               ((cam->height + block - 1) / block) >
+           CLASSIFIER_MAP_CELLS)
+        block++;
+    return block;
+}
+
+/* The map of class `k` for entry `n`, averaged over blocks, into `cells`. */
+static void sum_map(const struct nn_cam *cam, int n, int k, int block,
+                    float *cells) {
+    int width = (cam->width + block - 1) / block;
+    int counts[CLASSIFIER_MAP_CELLS] = {0};
+    const float *weights = cam->weights + (size_t)k * (size_t)cam->channels;
+    memset(cells, 0, CLASSIFIER_MAP_CELLS * sizeof *cells);
+    for (int y = 0; y < cam->height; y++)
+        for (int x = 0; x < cam->width; x++) {
+            const float *f = cam->features + n * cam->stride_n +
+                             y * cam->stride_h + x * cam->stride_w;
+            float sum = 0;
+            for (int c = 0; c < cam->channels; c++)
+                sum += weights[c] * f[c * cam->stride_c];
+            int cell = y / block * width + x / block;
+            cells[cell] += sum;
+            counts[cell]++;
+        }
+    for (int i = 0; i < CLASSIFIER_MAP_CELLS && counts[i]; i++)
+        cells[i] /= (float)counts[i];
+}
+
+/* Its least value becomes 0, its greatest 255; a flat map is all 0. */
+static void scale_map(const float *cells, int count, uint8_t *bytes) {
+    float least = cells[0], greatest = cells[0];
+    for (int i = 1; i < count; i++) {
+        least = fminf(least, cells[i]);
+        greatest = fmaxf(greatest, cells[i]);
+    }
+    float scale = greatest > least ? 255 / (greatest - least) : 0;
+    for (int i = 0; i < count; i++)
+        bytes[i] = (uint8_t)((cells[i] - least) * scale + 0.5f);
+}
+
+static void explain(const struct nn_cam *cam, int n,
+                    struct classification *out) {
+    int block = map_block(cam);
+    float cells[CLASSIFIER_MAP_CELLS];
+    out->map_width = (cam->width + block - 1) / block;
+    out->map_height = (cam->height + block - 1) / block;
+    while (out->map_count < out->top_count &&
+           out->map_count < CLASSIFIER_MAPS_MAX) {
+        int k = out->top[out->map_count].index;
+        sum_map(cam, n, k, block, cells);
+        scale_map(cells, out->map_width * out->map_height,
+                  out->maps[out->map_count]);
+        out->map_count++;
+    }
+}
+
+/* Runs the first `count` entries; out[slots[n]] belongs to entry n. */
+static void infer(struct classifier_run *run, int count, int top_k,
+                  struct classification *out) {
+    const struct classifier *c = run->c;
+    struct err err = {0};
+    if (count == 0)
+        return;
+    double start = clock_seconds();
+    int batch = c->fixed_batch ? c->fixed_batch : count;
+    int status = nn_session_run(run->session, batch, &err);
+    double ms = (clock_seconds() - start) * 1000;
+    if (status < 0)
+        err.problem = "worker-failed";
+    const float *scores = nn_session_output(run->session, 0);
+    struct nn_cam cam;
+    bool mapped = status == 0 && nn_session_cam(run->session, &cam) &&
+                  cam.classes == c->classes;
+    for (int n = 0; n < count; n++) {
+        struct classification *o = &out[run->slots[n]];
+        o->infer_ms = ms;
+        if (status < 0 || score(c, scores + (size_t)n * (size_t)c->classes,
+                                top_k, o, &err) < 0)
+            fail(o, &err);
+        else if (mapped)
+            explain(&cam, n, o);
+    }
+}
+
+/* Where pictures come from: files, or pixels of one size. */
+struct source {
+    const struct classifier_image *files;
+    const uint8_t *const *rgb;
+    int width, height;
+};
+
+/* Picture i -> entry `slot` of the batch. */
+static int take(struct classifier_run *run, const struct source *source, int i,
+                int slot, struct classification *out, struct err *err) {
+    int least = preprocess_least(&run->c->preprocess);
+    memset(out, 0, offsetof(struct classification, maps));
+    if (source->files) {
+        int status = image_decode(&run->image, source->files[i].bytes,
+                                  source->files[i].size, least, err);
+        out->format = run->image.format;
+        if (status < 0)
+            return -1;
+    } else {
+        codec_set_size(&run->image, source->width, source->height);
+        run->image.rgb = source->rgb[i];
+    }
+    return feed(run, slot, out, err);
+}
+
+static void classify(struct classifier_run *run, const struct source *source,
+                     int count, int top_k, struct classification *out) {
+    const struct classifier *c = run->c;
+    if (top_k > CLASSIFIER_TOP_MAX)
+        top_k = CLASSIFIER_TOP_MAX;
+    if (top_k > c->classes)
+        top_k = c->classes;
+    int fed = 0;
+    for (int i = 0; i < count; i++) {
+        struct err err = {0};
+        double start = clock_seconds();
+        if (take(run, source, i, fed, &out[i], &err) < 0)
+            fail(&out[i], &err);
+        else
+            run->slots[fed++] = i;
+        image_trim(&run->image, KEEP_BYTES);
+        preprocess_work_trim(&run->work, KEEP_BYTES);
+        out[i].decode_ms = (clock_seconds() - start) * 1000;
+        if (fed == run->batch_max || i == count - 1) {
+            infer(run, fed, top_k, out);
+            fed = 0;
+        }
+    }
+}
+
+void classifier_run(struct classifier_run *run,
+                    const struct classifier_image *images, int count, int top_k,
+                    struct classification *out) {
+    struct source source = {.files = images};
+    classify(run, &source, count, top_k, out);
+}
+
+void classifier_run_pixels(struct classifier_run *run,
+                           const uint8_t *const *rgb, int width, int height,
+                           int count, int top_k, struct classification *out) {
+    struct source source = {.rgb = rgb, .width = width, .height = height};
+    classify(run, &source, count, top_k, out);
+}

@@ -1,0 +1,228 @@
+/*
+ * PNG, BMP and GIF by stb_image.
+ *
+ * stb_image trusts its input more than we do, so this file reads the header
+ * first: the picture's size is checked, and the memory that it can need is
+ * computed from it. stb allocates against that budget, so a 1 x 1 PNG whose
+ * data inflates to hundreds of megabytes runs into it at once. stb also takes
+ * a BMP or GIF that ends early as black or empty rows; whether all the data is
+ * there is therefore looked at here, too.
+ */
+#include "models/classifier/codec.h"
+#include "models/classifier/exif.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is left of the budget of the decode that runs in this thread: stb's
+ * allocation hooks take no argument that could carry it. */
+static _Thread_local size_t budget;
+
+struct block {
+    _Alignas(max_align_t) size_t size;
+};
+
+static void *budget_realloc(void *old, size_t size) {
+    struct block *block = old ? (struct block *)old - 1 : NULL;
+    size_t had = block ? block->size : 0;
+    if (size > had && size - had > budget)
+        return NULL;
+    block = realloc(block, sizeof *block + size);
+    if (!block)
+        return NULL;
+    budget = budget + had - size;
+    block->size = size;
+    return block + 1;
+}
+
+static void *budget_malloc(size_t size) {
+    return budget_realloc(NULL, size);
+}
+
+static void budget_free(void *old) {
+    if (old) {
+        struct block *block = (struct block *)old - 1;
+        budget += block->size;
+        free(block);
+    }
+}
+
+#define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
+#define STBI_ONLY_GIF
+#define STBI_NO_STDIO
+#define STBI_FAILURE_USERMSG
+#define STBI_MAX_DIMENSIONS (1 << 26) /* IMAGE_MAX_PIXELS in one row */
+#define STBI_MALLOC budget_malloc
+#define STBI_REALLOC budget_realloc
+#define STBI_FREE budget_free
+#define STB_IMAGE_IMPLEMENTATION
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#include <stb/stb_image.h>
+#pragma GCC diagnostic pop
+
+struct header {
+    size_t width, height;
+    size_t budget; /* bytes that decoding can need */
+};
+
+static size_t le16(const uint8_t *p) {
+    return (size_t)p[1] << 8 | p[0];
+}
+
+static size_t le32(const uint8_t *p) {
+    return (size_t)p[3] << 24 | (size_t)p[2] << 16 | le16(p);
+}
+
+static size_t be32(const uint8_t *p) {
+    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+}
+
+static int read_png(const uint8_t *p, size_t size, struct header *header,
+                    struct err *err) {
+    if (size < 33 || memcmp(p + 12, "IHDR", 4) != 0)
+        return codec_corrupt(err, "PNG", "its header is missing");
+    header->width = be32(p + 16);
+    header->height = be32(p + 20);
+    if (codec_check_size("PNG", header->width, header->height, err) < 0)
+        return -1;
+    static const size_t channels[8] = {1, 1, 3, 1, 2, 1, 4, 1};
+    size_t bits = p[24] * channels[p[25] & 7];
+    size_t pixels = header->width * header->height;
+    /* Inflated rows with their filter bytes, twice where an interlaced file
+     * makes the buffer grow, then up to three copies with four channels, one
+     * of them of 16 bits; and the compressed data in a buffer that doubles. */
+    size_t rows = (header->width * bits / 8 + 2) * header->height;
+    header->budget = 2 * rows + pixels * (p[24] == 16 ? 16 : 12) + 2 * size;
+    return 0;
+}
+
+static int read_bmp(const uint8_t *p, size_t size, struct header *header,
+                    struct err *err) {
+    if (size < 30)
+        return codec_corrupt(err, "BMP", "its header is missing");
+    size_t start = le32(p + 10), info = le32(p + 14), bits, compression = 0;
+    if (info == 12) {
+        header->width = le16(p + 18);
+        header->height = le16(p + 20);
+        bits = le16(p + 24);
+    } else {
+        int32_t height = (int32_t)le32(p + 22); /* negative: top row first */
+        header->width = le32(p + 18);
+        header->height = height == INT32_MIN ? 0 : (size_t)abs(height);
+        bits = le16(p + 28);
+        compression = size >= 34 ? le32(p + 30) : 0;
+    }
+    if (codec_check_size("BMP", header->width, header->height, err) < 0)
+        return -1;
+    if (compression == 1 || compression == 2)
+        return err_problem(err, "unsupported-image",
+                           "run-length encoded BMP files are not supported");
+    size_t row = (header->width * bits + 31) / 32 * 4;
+    if (start > size || row * header->height > size - start)
+        return codec_corrupt(err, "BMP", "it ends before its last row");
+    header->budget = header->width * header->height * 8;
+    return 0;
+}
+
+/* True where the first frame's data ends with its terminator. */
+static bool gif_frame_is_whole(const uint8_t *p, size_t size) {
+    size_t at = 13;
+    if (p[10] & 0x80)
+        at += (size_t)3 << ((p[10] & 7) + 1); /* global colours */
+    bool picture = false;
+    for (;;) {
+        if (at >= size)
+            return false;
+        uint8_t kind = p[at++];
+        if (kind == 0x21) { /* extension: a label */
+            at += 1;
+        } else if (kind == 0x2c) { /* picture: place, flags, colours */
+            if (size - at < 9)
+                return false;
+            uint8_t flags = p[at + 8];
+            at += 9 + (flags & 0x80 ? (size_t)3 << ((flags & 7) + 1) : 0) + 1;
+            picture = true;
+        } else {
+            return false;
+        }
+        while (at < size && p[at] != 0) /* sub-blocks */
+            at += 1 + (size_t)p[at];
+        if (at >= size)
+            return false;
+        at++;
+        if (picture)
+            return true;
+    }
+}
+
+static int read_gif(const uint8_t *p, size_t size, struct header *header,
+                    struct err *err) {
+    if (size < 13)
+        return codec_corrupt(err, "GIF", "its header is missing");
+    header->width = le16(p + 6);
+    header->height = le16(p + 8);
+    if (codec_check_size("GIF", header->width, header->height, err) < 0)
+        return -1;
+    if (!gif_frame_is_whole(p, size))
+        return codec_corrupt(err, "GIF", "it ends before its first picture");
+    /* Picture, background, history. */
+    header->budget = header->width * header->height * 9;
+    return 0;
+}
+
+static int read_header(const char *format, const uint8_t *bytes, size_t size,
+                       struct header *header, struct err *err) {
+    if (strcmp(format, "png") == 0)
+        return read_png(bytes, size, header, err);
+    if (strcmp(format, "bmp") == 0)
+        return read_bmp(bytes, size, header, err);
+    return read_gif(bytes, size, header, err);
+}
+
+static int explain(const char *format, struct err *err) {
+    const char *reason = stbi_failure_reason();
+    if (strstr(reason, "not supported"))
+        return err_problem(err, "unsupported-image",
+                           "this kind of %s file is not supported: %s", format,
+                           reason);
+    if (strcmp(reason, "Out of memory") == 0)
+        reason = "it holds more data than its size in pixels allows";
+    return codec_corrupt(err, format, reason);
+}
+
+int codec_stb(struct image *image, const uint8_t *bytes, size_t size, int least,
+              int *orientation, struct err *err) {
+    (void)least;
+    struct header header = {0};
+    if (size > INT_MAX)
+        return err_problem(err, "image-too-large", "the file is too large");
+    if (read_header(image->format, bytes, size, &header, err) < 0)
+        return -1;
+    /* The decoder's own state on top: 64 KiB are a few times as much. */
+    budget = header.budget + (64 << 10);
+    int width, height, channels;
+    uint8_t *rgba =
+        stbi_load_from_memory(bytes, (int)size, &width, &height, &channels, 4);
+    if (!rgba)
+        return explain(image->format, err);
+    size_t count = (size_t)width * (size_t)height;
+    uint8_t *pixels = codec_reserve(&image->pixels, count * 3, err);
+    if (pixels)
+        codec_over_white(rgba, pixels, count);
+    stbi_image_free(rgba);
+    if (!pixels)
+        return -1;
+    codec_set_size(image, width, height);
+    if (strcmp(image->format, "png") == 0) {
+        size_t exif_size = 0;
+        const uint8_t *exif = exif_find_png(bytes, size, &exif_size);
+        *orientation = exif_orientation(exif, exif_size);
+    }
+    return 0;
+}

@@ -1,0 +1,319 @@
+/*
+ * preprocessor_config.json -> struct preprocess.
+ */
+#include "models/classifier/preprocess.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#define MAX_SIDE 8192 /* no classifier looks at more; keeps products small */
+
+struct reader {
+    const json_t *root;
+    const char *path;
+    struct err *err;
+};
+
+/* What differs between processors that read the same keys. */
+static const struct processor {
+    const char *prefix;  /* of image_processor_type or feature_extractor_type */
+    bool number_is_edge; /* "size": 224 is the shortest edge */
+    double crop_pct;     /* where the file has none; 0: no such step */
+    double edge_factor;
+} processors[] = {
+    {"ConvNext", true, 224.0 / 256.0, 1},
+    {"PoolFormer", true, 0.9, 1},
+    {"Levit", true, 0, 256.0 / 224.0},
+    {"CLIP", true, 0, 1},
+    {"MobileNetV1", true, 0, 1},
+    {"MobileNetV2", true, 0, 1},
+    {"MobileViT", true, 0, 1},
+    {"Bit", true, 0, 1},
+    {"", false, 0, 1}, /* all others */
+};
+
+/* NULL where the key is missing or null. */
+static const json_t *find(const struct reader *r, const char *key) {
+    const json_t *value = json_object_get(r->root, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+/* "path: key: value: what is wrong". */
+static int refuse(const struct reader *r, const char *key, const json_t *value,
+                  const char *why) {
+    char *text =
+        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
+                                      JSON_SORT_KEYS | JSON_REAL_PRECISION(6))
+              : NULL;
+    err_set(r->err, "%s: \"%s\"%s%.80s: %s", r->path, key, text ? ": " : "",
+            text ? text : "", why);
+    free(text);
+    return -1;
+}
+
+static int read_bool(const struct reader *r, const char *key, bool otherwise,
+                     bool *out) {
+    const json_t *value = find(r, key);
+    *out = value ? json_is_true(value) : otherwise;
+    if (value && !json_is_boolean(value))
+        return refuse(r, key, value, "should be true or false");
+    return 0;
+}
+
+static int read_number(const struct reader *r, const char *key,
+                       double otherwise, double *out) {
+    const json_t *value = find(r, key);
+    *out = value ? json_number_value(value) : otherwise;
+    if (value && (!json_is_number(value) || !isfinite(*out) || *out <= 0))
+        return refuse(r, key, value, "should be a number greater than 0");
+    return 0;
+}
+
+/* One number for each channel, or one for all. */
+static int read_triple(const struct reader *r, const char *key, double out[3]) {
+    const json_t *value = find(r, key);
+    if (!value)
+        return refuse(r, key, NULL, "is missing, but do_normalize is true");
+    if (json_is_array(value) && json_array_size(value) != 3)
+        return refuse(r, key, value, "should be three numbers");
+    for (size_t c = 0; c < 3; c++) {
+        const json_t *n =
+            json_is_array(value) ? json_array_get(value, c) : value;
+        if (!json_is_number(n) || !isfinite(json_number_value(n)))
+            return refuse(r, key, value, "should be three numbers");
+        out[c] = json_number_value(n);
+    }
+    return 0;
+}
+
+static bool to_side(const json_t *value, int *side) {
+    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+        json_integer_value(value) > MAX_SIDE)
+        return false;
+    *side = (int)json_integer_value(value);
+    return true;
+}
+
+/* *edge, or *width and *height; the others are 0. */
+static int read_size(const struct reader *r, const char *key,
+                     bool number_is_edge, int *edge, int *width, int *height) {
+    const json_t *value = find(r, key);
+    *edge = *width = *height = 0;
+    bool good = false;
+    if (!value)
+        return refuse(r, key, NULL, "is missing");
+    if (json_is_integer(value)) {
+        good = to_side(value, edge);
+        if (good && !number_is_edge) {
+            *width = *height = *edge;
+            *edge = 0;
+        }
+    } else if (json_is_array(value)) {
+        good = json_array_size(value) == 2 &&
+               to_side(json_array_get(value, 0), height) &&
+               to_side(json_array_get(value, 1), width);
+    } else if (json_object_size(value) == 2) {
+        good = to_side(json_object_get(value, "height"), height) &&
+               to_side(json_object_get(value, "width"), width);
+    } else if (json_object_size(value) == 1) {
+        good = to_side(json_object_get(value, "shortest_edge"), edge);
+    }
+    if (!good)
+        return refuse(r, key, value,
+                      "should be a number, {\"height\", \"width\"} or "
+                      "{\"shortest_edge\"}, each 1 to 8192");
+    return 0;
+}
+
+static const struct processor *find_processor(const struct reader *r) {
+    const char *type = json_string_value(find(r, "image_processor_type"));
+    if (!type)
+        type = json_string_value(find(r, "feature_extractor_type"));
+    const struct processor *p = processors;
+    while (strncmp(type ? type : "", p->prefix, strlen(p->prefix)) != 0)
+        p++; /* the last row fits all */
+    return p;
+}
+
+/*
+ * crop_pct: the picture is made larger than the network wants by that factor,
+ * and the rim cut off. ConvNeXt does so below 384 only, and crops by itself;
+ * PoolFormer's crop is do_center_crop's.
+ */
+static int apply_crop_pct(const struct reader *r, struct preprocess *p,
+                          double crop_pct) {
+    int base = p->shortest_edge ? p->shortest_edge : p->resize_width;
+    if (crop_pct > 1)
+        return refuse(r, "crop_pct", find(r, "crop_pct"),
+                      "should be at most 1");
+    if (!p->shortest_edge && p->resize_width != p->resize_height)
+        return refuse(r, "size", find(r, "size"),
+                      "has to be square together with crop_pct");
+    if (!p->crop && base >= 384) {
+        p->shortest_edge = 0;
+        p->resize_width = p->resize_height = base;
+        return 0;
+    }
+    if (!p->crop)
+        p->width = p->height = base;
+    p->crop = true;
+    p->shortest_edge = (int)(base / crop_pct);
+    return 0;
+}
+
+static int read_geometry(const struct reader *r, struct preprocess *p) {
+    const struct processor *kind = find_processor(r);
+    const json_t *resample = find(r, "resample");
+    bool square;
+    int edge;
+    double crop_pct;
+    if (read_bool(r, "do_resize", true, &p->resize) < 0 ||
+        read_bool(r, "do_center_crop", false, &p->crop) < 0 ||
+        read_bool(r, "default_to_square", !kind->number_is_edge, &square) < 0 ||
+        read_number(r, "crop_pct", kind->crop_pct, &crop_pct) < 0)
+        return -1;
+    p->filter = resample ? (enum resize_filter)json_integer_value(resample)
+                         : RESIZE_BILINEAR;
+    if (resample && (!json_is_integer(resample) || p->filter < 0 ||
+                     p->filter >= RESIZE_FILTERS))
+        return refuse(r, "resample", resample,
+                      "should be 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, "
+                      "4 box or 5 hamming");
+    if (p->crop) {
+        if (read_size(r, "crop_size", false, &edge, &p->width, &p->height) < 0)
+            return -1;
+        if (edge)
+            return refuse(r, "crop_size", find(r, "crop_size"),
+                          "should be {\"height\", \"width\"}");
+    }
+    if (!p->resize)
+        return 0;
+    if (read_size(r, "size", !square, &p->shortest_edge, &p->resize_width,
+                  &p->resize_height) < 0)
+        return -1;
+    if (crop_pct > 0)
+        return apply_crop_pct(r, p, crop_pct);
+    p->shortest_edge = (int)(p->shortest_edge * kind->edge_factor);
+    return 0;
+}
+
+/* The size of the tensor, which has to be the network's. */
+static int settle_size(const struct reader *r, struct preprocess *p, int width,
+                       int height) {
+    if (!p->crop && !p->resize)
+        return refuse(r, "do_resize", find(r, "do_resize"),
+                      "without do_center_crop pictures of any size would "
+                      "reach the network");
+    if (!p->crop && p->shortest_edge)
+        return refuse(r, "size", find(r, "size"),
+                      "gives pictures of various sizes; say crop_size and "
+                      "do_center_crop, or height and width");
+    if (!p->crop) {
+        p->width = p->resize_width;
+        p->height = p->resize_height;
+    }
+    if ((width > 0 && width != p->width) || (height > 0 && height != p->height))
+        return err_set(r->err,
+                       "%s: \"%s\" makes pictures of %d x %d (width x height), "
+                       "but the network takes %d x %d",
+                       r->path, p->crop ? "crop_size" : "size", p->width,
+                       p->height, width, height);
+    return 0;
+}
+
+static int read_arithmetic(const struct reader *r, struct preprocess *p) {
+    bool offset;
+    if (read_bool(r, "do_flip_channel_order", false, &p->flip_channels) < 0 ||
+        read_bool(r, "do_rescale", true, &p->rescale) < 0 ||
+        read_number(r, "rescale_factor", 1.0 / 255, &p->rescale_factor) < 0 ||
+        read_bool(r, "rescale_offset", false, &offset) < 0 ||
+        read_bool(r, "do_normalize", find(r, "image_mean") != NULL,
+                  &p->normalise) < 0 ||
+        read_bool(r, "include_top", false, &p->divide_again) < 0)
+        return -1;
+    p->rescale_offset = offset ? 1 : 0;
+    if (!p->normalise)
+        return 0;
+    if (read_triple(r, "image_mean", p->mean) < 0 ||
+        read_triple(r, "image_std", p->std) < 0)
+        return -1;
+    for (int c = 0; c < 3; c++)
+        if (p->std[c] <= 0)
+            return refuse(r, "image_std", find(r, "image_std"),
+                          "should be greater than 0");
+    return 0;
+}
+
+/* A step that is asked for and not known would give wrong answers. */
+static int refuse_unknown_steps(const struct reader *r) {
+    static const char *const known[] = {
+        "do_resize",       "do_center_crop",        "do_rescale",
+        "do_normalize",    "do_flip_channel_order", "do_convert_rgb",
+        "do_reduce_labels"}; /* the last concerns segmentation */
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)r->root, key, value) {
+        bool found = strncmp(key, "do_", 3) != 0 || !json_is_true(value);
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            found = found || strcmp(key, known[i]) == 0;
+        if (!found)
+            return refuse(r, key, value, "this step is not supported");
+    }
+    return 0;
+}
+
+/* In float32, step by step, as transformers computes with numpy. */
+static void fill_table(struct preprocess *p) {
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) {
+            float x = (float)v;
+            if (p->rescale)
+                x = (float)(v * p->rescale_factor - p->rescale_offset);
+            if (p->normalise)
+                x = (x - (float)p->mean[c]) / (float)p->std[c];
+            if (p->normalise && p->divide_again)
+                x /= (float)p->std[c];
+            p->table[c][v] = x;
+        }
+}
+
+int preprocess_read(struct preprocess *p, const char *json, size_t size,
+                    const char *path, int width, int height, struct err *err) {
+    memset(p, 0, sizeof *p);
+    json_error_t where;
+    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &where);
+    if (!root)
+        return err_set(err, "%s: line %d: %s", path, where.line, where.text);
+    struct reader r = {root, path, err};
+    int status = -1;
+    if (!json_is_object(root))
+        err_set(err, "%s: should be one JSON object", path);
+    else if (refuse_unknown_steps(&r) == 0 && read_geometry(&r, p) == 0 &&
+             settle_size(&r, p, width, height) == 0)
+        status = read_arithmetic(&r, p);
+    json_decref(root);
+    if (status == 0)
+        fill_table(p);
+    return status;
+}
+
+void preprocess_imagenet(struct preprocess *p, int width, int height) {
+    static const double mean[3] = {0.485, 0.456, 0.406};
+    static const double std[3] = {0.229, 0.224, 0.225};
+    memset(p, 0, sizeof *p);
+    p->width = width > 0 ? width : 224;
+    p->height = height > 0 ? height : 224;
+    int longer = p->width > p->height ? p->width : p->height;
+    p->resize = p->crop = p->rescale = p->normalise = true;
+    p->filter = RESIZE_BILINEAR;
+    p->shortest_edge = (int)(longer / 0.875);
+    p->rescale_factor = 1.0 / 255;
+    memcpy(p->mean, mean, sizeof mean);
+    memcpy(p->std, std, sizeof std);
+    fill_table(p);
+}
