@@ -1,41 +1,29 @@
 #include "models/classifier/image.h"
 #include "models/classifier/codec.h"
 
+#include "common/sniff.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct codec {
-    const char *format;
-    const char *magic;
-    size_t magic_size;
-    size_t at; /* where the magic bytes stand */
+    const char *format; /* as sniff_image() names it */
     int (*decode)(struct image *, const uint8_t *, size_t, int, int *,
                   struct err *);
 };
 
 static const struct codec codecs[] = {
-    {"jpeg", "\xff\xd8\xff", 3, 0, codec_jpeg},
-    {"png", "\x89PNG\r\n\x1a\n", 8, 0, codec_stb},
-    {"webp", "WEBP", 4, 8, codec_webp},
-    {"gif", "GIF87a", 6, 0, codec_stb},
-    {"gif", "GIF89a", 6, 0, codec_stb},
-    {"bmp", "BM", 2, 0, codec_stb},
+    {"jpeg", codec_jpeg}, {"png", codec_stb}, {"webp", codec_webp},
+    {"gif", codec_stb},   {"bmp", codec_stb},
 };
 
 static const struct codec *find_codec(const void *bytes, size_t size) {
-    for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) {
-        const struct codec *c = &codecs[i];
-        if (size >= c->at + c->magic_size &&
-            memcmp((const char *)bytes + c->at, c->magic, c->magic_size) == 0)
-            return c;
-    }
+    const char *format = sniff_image(bytes, size);
+    for (size_t i = 0; format && i < sizeof codecs / sizeof *codecs; i++)
+        if (strcmp(codecs[i].format, format) == 0)
+            return &codecs[i];
     return NULL;
-}
-
-const char *image_format(const void *bytes, size_t size) {
-    const struct codec *codec = find_codec(bytes, size);
-    return codec ? codec->format : NULL;
 }
 
 int codec_corrupt(struct err *err, const char *format, const char *reason) {

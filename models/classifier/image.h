@@ -47,9 +47,6 @@ struct image {
     struct image_buffer pixels, spare; /* rgb points into `pixels` */
 };
 
-/* "png", "jpeg", "webp", "bmp", "gif" by the first bytes; NULL: none. */
-const char *image_format(const void *bytes, size_t size);
-
 /* `least`: how many pixels the shorter side needs to have. A JPEG much larger
  * than that is decoded at 1/2, 1/4 or 1/8 of its size, such that at least
  * twice `least` is left for the resize that follows; 0: the full size. */

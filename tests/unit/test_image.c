@@ -175,7 +175,6 @@ static void expect_problem(const void *bytes, size_t size,
 
 static void image_refuses_what_is_no_picture(void **state) {
     (void)state;
-    assert_null(image_format("", 0));
     expect_problem("", 0, "unsupported-image");
     expect_problem("hello, I am a text", 18, "unsupported-image");
     expect_problem("%PDF-1.7\n", 9, "unsupported-image");
@@ -183,7 +182,7 @@ static void image_refuses_what_is_no_picture(void **state) {
     expect_problem("RIFF\x10\0\0\0WAVEfmt ", 16, "unsupported-image");
     expect_problem("\xff\xd8\xff", 3, "corrupt-image");
     expect_problem("\x89PNG\r\n\x1a\n", 8, "corrupt-image");
-    expect_problem("BM", 2, "corrupt-image");
+    expect_problem("BM\x20\0\0\0\0\0\0\0", 10, "corrupt-image");
     expect_problem("GIF89a", 6, "corrupt-image");
     expect_problem("RIFF\x10\0\0\0WEBPVP8 ", 16, "corrupt-image");
 }
