@@ -1,0 +1,132 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # root is set by who sources this
+# What up, down, check and their helpers share. Sourced, never run:
+#
+#     root=$(cd "$(dirname "$0")/.." && pwd -P)
+#     . "$root/deploy/lib.sh"
+
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps nginx
+
+say() { printf '%s\n' "$*"; }
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# ---- packages ------------------------------------------------------------
+
+# packages_missing GROUP...: the packages of those groups that are not here.
+packages_missing() {
+    wanted=$(for group; do
+        while read -r in package command; do
+            [ "$in" = "$group" ] || continue
+            [ -z "$command" ] || ! command -v "$command" >/dev/null ||
+                continue
+            printf '%s\n' "$package"
+        done <"$root/deploy/packages"
+    done)
+    # shellcheck disable=SC2086 # one word a package
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
+        awk -v wanted="$wanted" '
+            $1 == "installed" { have[$2] = 1 }
+            END {
+                n = split(wanted, names, "\n")
+                for (i = 1; i <= n; i++)
+                    if (!(names[i] in have)) print names[i]
+            }'
+}
+
+# packages_install GROUP...: installs what is missing, as root or through sudo.
+# SYSTEMD_OFFLINE keeps a package that brings a service (nginx) from starting
+# it: systemctl then ignores what the package's script asks. Without systemd,
+# invoke-rc.d would start it; RUNLEVEL=1 is where nothing is to be started.
+packages_install() {
+    command -v dpkg-query >/dev/null ||
+        die "this is no Debian: install what deploy/packages names by hand"
+    missing=$(packages_missing "$@" | tr '\n' ' ')
+    [ -n "$missing" ] || return 0
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null ||
+            die "needs root (or sudo) to install: $missing"
+        as_root=sudo
+    fi
+    say "Installing: $missing"
+    $as_root apt-get -q update ||
+        say "The package lists could not be updated; trying those at hand."
+    # shellcheck disable=SC2086 # one word a package
+    $as_root env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
+        apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
+        install --no-install-recommends $missing ||
+        die "apt-get could not install: $missing"
+    case " $missing" in
+    *" nginx "*)
+        [ ! -d /run/systemd/system ] ||
+            say "The nginx package's own service was not started. It would" \
+                "start with the next boot; 'systemctl disable nginx' says no."
+        ;;
+    esac
+}
+
+# ---- processes -----------------------------------------------------------
+
+# process_identity PID: sets `identity` to "PID START BOOT", which no other
+# process ever has; status 1 where there is no such process (a zombie is none).
+# Nothing is forked: supervise asks every second.
+process_identity() {
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    read -r boot </proc/sys/kernel/random/boot_id
+    # The name in there may hold anything: count behind its last bracket.
+    # shellcheck disable=SC2086 # split into fields
+    set -- "$1" ${stat##*) }
+    case $2 in Z | X) return 1 ;; esac
+    identity="$1 ${21} $boot"
+}
+
+# process_recorded FILE: sets `pid` to the process that FILE records, where
+# that very one still lives; status 1 otherwise.
+process_recorded() {
+    [ -r "$1" ] && read -r recorded <"$1" || return 1
+    process_identity "${recorded%% *}" && [ "$identity" = "$recorded" ] ||
+        return 1
+    pid=${recorded%% *}
+}
+
+# process_end FILE SECONDS: ends the process recorded in FILE and what is left
+# of its group, by force where it takes longer, and removes the file.
+process_end() {
+    if process_recorded "$1"; then
+        group=$pid
+        kill -s TERM "$pid" 2>/dev/null || :
+        tenths=$(($2 * 10))
+        while [ "$tenths" -gt 0 ] && process_recorded "$1"; do
+            sleep 0.1
+            tenths=$((tenths - 1))
+        done
+        ! process_recorded "$1" ||
+            say "${1##*/} did not stop within $2 s; it is killed."
+        kill -s KILL -- "-$group" 2>/dev/null || :
+    fi
+    rm -f "$1"
+}
+
+# ---- ports ---------------------------------------------------------------
+
+# port_taken PORT: does anybody listen on that port of the loopback address?
+port_taken() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+        awk -v port="$(printf '%04X' "$1")" '
+            $4 == "0A" && split($2, at, ":") == 2 && at[2] == port &&
+                at[1] ~ /^(0+|(0+FFFF0000)?0100007F)$/ { taken = 1 }
+            END { exit !taken }'
+}
+
+# port_free: some port that nobody listens on.
+port_free() {
+    port=$(awk -v seed="$$" 'BEGIN {
+        srand(); srand(srand() + seed); print 20000 + int(rand() * 12000) }')
+    while port_taken "$port"; do
+        port=$((port + 1))
+    done
+    printf '%s\n' "$port"
+}
