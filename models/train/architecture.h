@@ -1,0 +1,31 @@
+/*
+ * architecture: networks as tables of layers.
+ *
+ *     struct architecture a;
+ *     architecture_make(&a, "airbench", 1.0, 10, &err);
+ *     network_open(a.table, a.rows, ...);
+ *
+ * airbench: the shape of airbench94 (Jordan 2024, arXiv 2404.00498): a frozen
+ * whitening convolution of 2x2, then three blocks of
+ * [conv 3x3, maximum of 2x2, batch norm, GELU, conv 3x3, batch norm, GELU].
+ * Two changes, so that the network shows where it looks: it ends in a global
+ * average and a linear layer, which makes class activation maps exact, and the
+ * last block does not pool, so that a map has 7x7 cells, not 3x3.
+ */
+#ifndef CONVOY_TRAIN_ARCHITECTURE_H
+#define CONVOY_TRAIN_ARCHITECTURE_H
+
+#include "models/train/layer.h"
+
+#define ARCHITECTURE_ROWS_MAX 64
+
+struct architecture {
+    int rows;
+    struct layer_spec table[ARCHITECTURE_ROWS_MAX];
+};
+
+/* `width` multiplies the channels of the blocks. */
+int architecture_make(struct architecture *a, const char *name, double width,
+                      int classes, struct err *err);
+
+#endif

@@ -1,0 +1,79 @@
+#include "models/train/augment.h"
+
+/* Of the CIFAR-10 training images. */
+const struct augment augment_cifar10 = {
+    .translate = 2,
+    .flip = true,
+    .mean = {0.4914f, 0.4822f, 0.4465f},
+    .deviation = {0.2470f, 0.2435f, 0.2616f},
+};
+
+/* Streams apart from those that other parts draw from the same seed. */
+#define FLIP_STREAM (1ull << 62)
+#define CROP_STREAM (1ull << 61)
+
+struct change {
+    int down, right; /* the image's top left corner in the padded one */
+    bool flip;
+};
+
+static int reflect(int i, int size) {
+    if (i < 0)
+        return -i;
+    return i < size ? i : 2 * size - 2 - i;
+}
+
+static void write_image(const struct augment *policy, struct shape shape,
+                        const uint8_t *pixels, const struct change *change,
+                        float *out) {
+    float table[3][256];
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 256; i++)
+            table[c][i] =
+                ((float)i / 255 - policy->mean[c]) / policy->deviation[c];
+    for (int y = 0; y < shape.height; y++) {
+        int row = reflect(y + change->down, shape.height);
+        for (int x = 0; x < shape.width; x++) {
+            int column = change->flip ? shape.width - 1 - x : x;
+            column = reflect(column + change->right, shape.width);
+            const uint8_t *pixel = pixels + (row * shape.width + column) * 3;
+            for (int c = 0; c < 3; c++)
+                *out++ = table[c][pixel[c]];
+        }
+    }
+}
+
+static struct change draw(const struct augment *policy, uint32_t image,
+                          int epoch, uint64_t seed) {
+    struct rng rng;
+    struct change change = {0};
+    uint32_t places = 2 * (uint32_t)policy->translate + 1;
+
+    rng_seed(&rng, seed, FLIP_STREAM | image);
+    if (policy->flip)
+        change.flip = (rng_below(&rng, 2) + (uint32_t)epoch) % 2 == 1;
+    rng_seed(&rng, seed, CROP_STREAM | (uint64_t)(uint32_t)epoch << 32 | image);
+    change.down = (int)rng_below(&rng, places) - policy->translate;
+    change.right = (int)rng_below(&rng, places) - policy->translate;
+    return change;
+}
+
+void augment_fill(const struct augment *policy, const struct dataset *set,
+                  const uint32_t *order, int count, int epoch, uint64_t seed,
+                  float *out) {
+    size_t size = shape_size(set->shape);
+    for (int i = 0; i < count; i++, out += size) {
+        struct change change = draw(policy, order[i], epoch, seed);
+        write_image(policy, set->shape, set->pixels + order[i] * size, &change,
+                    out);
+    }
+}
+
+void augment_plain(const struct augment *policy, const struct dataset *set,
+                   int first, int count, float *out) {
+    static const struct change none;
+    size_t size = shape_size(set->shape);
+    for (int i = 0; i < count; i++, out += size)
+        write_image(policy, set->shape,
+                    set->pixels + (size_t)(first + i) * size, &none, out);
+}

@@ -1,0 +1,40 @@
+/*
+ * augment: from bytes to the numbers that a network sees, with or without
+ * random changes.
+ *
+ *     struct augment policy = augment_cifar10;
+ *     augment_fill(&policy, set, order + first, count, epoch, seed, out);
+ *
+ * Three changes, those of the network's original (arXiv 2404.00498, section
+ * 3.6): *pad* by reflection and *crop* at a random place, which moves the image
+ * by up to `translate` pixels, and *flip* left to right. The flip alternates:
+ * which images are flipped is random in the first epoch, and turns over in
+ * every following one, so that each pair of epochs shows each image both ways.
+ *
+ * Each image draws from a random stream of its own (seed, epoch, place in the
+ * data set), so a batch is the same whichever thread fills it.
+ */
+#ifndef CONVOY_TRAIN_AUGMENT_H
+#define CONVOY_TRAIN_AUGMENT_H
+
+#include "models/train/dataset.h"
+
+struct augment {
+    int translate; /* pixels, less than the image's side; 0: none */
+    bool flip;
+    float mean[3], deviation[3]; /* of pixels scaled to 0..1 */
+};
+
+extern const struct augment augment_cifar10;
+
+/* Writes images order[0..count-1] of `set`, changed, to `out`
+ * (count, height, width, 3). */
+void augment_fill(const struct augment *policy, const struct dataset *set,
+                  const uint32_t *order, int count, int epoch, uint64_t seed,
+                  float *out);
+
+/* The same without changes, of images first..first+count-1. */
+void augment_plain(const struct augment *policy, const struct dataset *set,
+                   int first, int count, float *out);
+
+#endif

@@ -1,0 +1,150 @@
+#include "models/train/checkpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAGIC "convoyT1"
+
+struct header {
+    char magic[8];
+    struct settings settings;
+    uint64_t fingerprint;
+    uint64_t count;
+    uint64_t epochs_done;
+};
+
+/* A file and the checksum of what went through it. */
+struct stream {
+    FILE *file;
+    uint64_t sum;
+    bool failed;
+};
+
+static void add_to_sum(struct stream *s, const void *data, size_t size) {
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < size; i++) /* FNV-1a */
+        s->sum = (s->sum ^ bytes[i]) * 0x100000001b3u;
+}
+
+static void put(struct stream *s, const void *data, size_t size) {
+    add_to_sum(s, data, size);
+    if (fwrite(data, 1, size, s->file) != size)
+        s->failed = true;
+}
+
+static void get(struct stream *s, void *data, size_t size) {
+    if (fread(data, 1, size, s->file) != size)
+        s->failed = true;
+    else
+        add_to_sum(s, data, size);
+}
+
+static void put_all(struct stream *s, const struct checkpoint *c) {
+    struct header header = {.settings = c->settings,
+                            .fingerprint = c->fingerprint,
+                            .count = c->count,
+                            .epochs_done = (uint64_t)c->epochs_done};
+    memcpy(header.magic, MAGIC, sizeof header.magic);
+    put(s, &header, sizeof header);
+    put(s, c->history, (size_t)c->settings.epochs * sizeof *c->history);
+    put(s, c->values, c->count * sizeof *c->values);
+    put(s, c->momentum, c->count * sizeof *c->momentum);
+    put(s, c->slow, c->count * sizeof *c->slow);
+    uint64_t sum = s->sum;
+    put(s, &sum, sizeof sum);
+}
+
+int checkpoint_write(const char *path, const struct checkpoint *c,
+                     struct err *err) {
+    char beside[4096];
+    struct stream s = {0};
+
+    if (snprintf(beside, sizeof beside, "%s.new", path) >= (int)sizeof beside)
+        return err_set(err, "%s: the name is too long", path);
+    s.file = fopen(beside, "wb");
+    if (!s.file)
+        return err_set(err, "%s: %s", beside, strerror(errno));
+    put_all(&s, c);
+    if (s.failed || fflush(s.file) != 0 || fsync(fileno(s.file)) < 0)
+        goto fail;
+    if (fclose(s.file) != 0) {
+        s.file = NULL;
+        goto fail;
+    }
+    s.file = NULL;
+    if (rename(beside, path) < 0)
+        goto fail;
+    return 0;
+fail:
+    err_set(err, "%s: cannot write the checkpoint: %s", path, strerror(errno));
+    if (s.file)
+        fclose(s.file);
+    unlink(beside);
+    return -1;
+}
+
+static int open_header(const char *path, struct stream *s,
+                       struct header *header, struct err *err) {
+    *s = (struct stream){.file = fopen(path, "rb")};
+    if (!s->file)
+        return err_set(err, "%s: %s", path, strerror(errno));
+    get(s, header, sizeof *header);
+    if (s->failed || memcmp(header->magic, MAGIC, sizeof header->magic) != 0 ||
+        header->settings.epochs < 1 ||
+        header->epochs_done > (uint64_t)header->settings.epochs) {
+        fclose(s->file);
+        return err_set(err, "%s: is no checkpoint of a training run", path);
+    }
+    return 0;
+}
+
+int checkpoint_read_settings(const char *path, struct settings *settings,
+                             struct err *err) {
+    struct stream s;
+    struct header header;
+    if (open_header(path, &s, &header, err) < 0)
+        return -1;
+    *settings = header.settings;
+    fclose(s.file);
+    return 0;
+}
+
+static int same_run(const char *path, const struct header *header,
+                    const struct checkpoint *c, struct err *err) {
+    if (memcmp(&header->settings, &c->settings, sizeof c->settings) != 0)
+        return err_set(err, "%s: was written with other settings", path);
+    if (header->count != c->count)
+        return err_set(err, "%s: was written for another network", path);
+    if (header->fingerprint != c->fingerprint)
+        return err_set(err, "%s: was written with other images", path);
+    return 0;
+}
+
+int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
+    struct stream s;
+    struct header header;
+    int rc = -1;
+
+    if (open_header(path, &s, &header, err) < 0)
+        return -1;
+    if (same_run(path, &header, c, err) < 0)
+        goto fail;
+    get(&s, c->history, (size_t)c->settings.epochs * sizeof *c->history);
+    get(&s, c->values, c->count * sizeof *c->values);
+    get(&s, c->momentum, c->count * sizeof *c->momentum);
+    get(&s, c->slow, c->count * sizeof *c->slow);
+    uint64_t expected = s.sum, sum = 0;
+    get(&s, &sum, sizeof sum);
+    if (s.failed || sum != expected) {
+        err_set(err, "%s: is damaged; start again without --resume", path);
+        goto fail;
+    }
+    c->epochs_done = (int)header.epochs_done;
+    rc = 0;
+fail:
+    fclose(s.file);
+    return rc;
+}

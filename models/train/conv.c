@@ -1,0 +1,442 @@
+/*
+ * Convolution, stride and padding the same in both directions.
+ *
+ * Weights are (KH, KW, C, K): the inner product over channels is then a plain
+ * matrix product with (C, K), and transforms run along K. Two ways through:
+ * 3x3 with stride 1 and padding 1 by Winograd (winograd.h), the rest by
+ * unfolding patches into rows and one product with (KH*KW*C, K).
+ *
+ * A slice adds its weight gradients to an accumulator of its own, which
+ * finish() sums in the order of slices. Under Winograd the accumulators stay
+ * in the transformed domain, so the transform back is done once a step.
+ */
+#include "models/nn/gemm.h"
+#include "models/train/layer.h"
+#include "models/train/winograd.h"
+#include "models/train/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Tiles (Winograd) or output pixels (unfolded) that go through one product:
+ * tall enough for the matrix product to run at speed, short enough that both
+ * its sides stay in the caches. */
+#define TILES_AT_ONCE 128
+#define PIXELS_AT_ONCE 1024
+
+struct conv {
+    bool winograd;
+    struct winograd g;
+    int images_at_once;
+    size_t taps;         /* KH*KW, or 36 */
+    float *u;            /* (36, C, K) transformed weights */
+    float *u_rotated;    /* the same of the rotated kernel, for dx */
+    float *accumulators; /* (LAYER_SLICES, taps, C, K) */
+    float *bias_sums;    /* (LAYER_SLICES, K) */
+    bool touched[LAYER_SLICES];
+};
+
+static bool suits_winograd(const struct layer *l) {
+    return l->spec.kernel == 3 && l->spec.stride == 1 && l->spec.padding == 1 &&
+           l->in.channels >= SIMD_LANES && l->spec.channels >= SIMD_LANES;
+}
+
+static int images_at_once(const struct layer *l) {
+    int each, limit;
+    if (suits_winograd(l)) {
+        struct winograd g;
+        winograd_shape(&g, l->in.height, l->in.width);
+        each = g.tiles_y * g.tiles_x;
+        limit = TILES_AT_ONCE;
+    } else {
+        each = l->out.height * l->out.width;
+        limit = PIXELS_AT_ONCE;
+    }
+    return each >= limit ? 1 : limit / each;
+}
+
+static int conv_plan(struct layer *l, struct err *err) {
+    struct layer_spec *spec = &l->spec;
+    if (spec->stride == 0)
+        spec->stride = 1;
+    int height = l->in.height + 2 * spec->padding - spec->kernel;
+    int width = l->in.width + 2 * spec->padding - spec->kernel;
+    if (spec->kernel < 1 || spec->channels < 1 || height < 0 || width < 0)
+        return err_set(err,
+                       "a convolution of %dx%d to %d channels does not fit an "
+                       "input of %dx%dx%d",
+                       spec->kernel, spec->kernel, spec->channels, l->in.height,
+                       l->in.width, l->in.channels);
+    l->out = (struct shape){height / spec->stride + 1, width / spec->stride + 1,
+                            spec->channels};
+    size_t c = (size_t)l->in.channels, k = (size_t)spec->channels;
+    size_t taps = (size_t)spec->kernel * (size_t)spec->kernel;
+    l->params[l->params_count++] = (struct param){.name = "weight",
+                                                  .count = taps * c * k,
+                                                  .frozen = spec->whiten,
+                                                  .lr_scale = 1};
+    if (spec->bias)
+        l->params[l->params_count++] =
+            (struct param){.name = "bias",
+                           .count = k,
+                           .lr_scale = spec->lr_scale > 0 ? spec->lr_scale : 1};
+
+    size_t images = (size_t)images_at_once(l);
+    if (suits_winograd(l)) {
+        struct winograd g;
+        winograd_shape(&g, l->in.height, l->in.width);
+        size_t tiles = images * (size_t)(g.tiles_y * g.tiles_x);
+        l->work_size = WINOGRAD_POINTS *
+                       (winograd_plane(tiles, c) + winograd_plane(tiles, k));
+    } else {
+        l->work_size =
+            images * (size_t)(l->out.height * l->out.width) * taps * c;
+    }
+    return 0;
+}
+
+static void conv_close(struct layer *l) {
+    struct conv *conv = l->state;
+    if (!conv)
+        return;
+    free(conv->u);
+    free(conv->u_rotated);
+    free(conv->accumulators);
+    free(conv->bias_sums);
+    free(conv);
+    l->state = NULL;
+}
+
+static int conv_open(struct layer *l, struct err *err) {
+    struct conv *conv = calloc(1, sizeof *conv);
+    if (!conv)
+        return err_set(err, "no memory for a convolution");
+    l->state = conv;
+    conv->winograd = suits_winograd(l);
+    conv->images_at_once = images_at_once(l);
+    conv->taps = (size_t)l->spec.kernel * (size_t)l->spec.kernel;
+    size_t size = (size_t)l->in.channels * (size_t)l->out.channels;
+    if (conv->winograd) {
+        conv->taps = WINOGRAD_POINTS;
+        winograd_shape(&conv->g, l->in.height, l->in.width);
+        conv->u = malloc(conv->taps * size * sizeof *conv->u);
+        conv->u_rotated = malloc(conv->taps * size * sizeof *conv->u);
+        if (!conv->u || !conv->u_rotated)
+            goto fail;
+    }
+    if (!l->params[0].frozen) {
+        conv->accumulators = malloc(LAYER_SLICES * conv->taps * size *
+                                    sizeof *conv->accumulators);
+        if (!conv->accumulators)
+            goto fail;
+    }
+    conv->bias_sums =
+        calloc(LAYER_SLICES * (size_t)l->out.channels, sizeof *conv->bias_sums);
+    if (!conv->bias_sums)
+        goto fail;
+    return 0;
+fail:
+    return err_set(err,
+                   "no memory for the gradients of a convolution of %d to %d "
+                   "channels",
+                   l->in.channels, l->out.channels);
+}
+
+/* PyTorch's default, uniform within 1/sqrt(fan in); then the first C filters
+ * of a 3x3 layer become the identity (dirac initialisation, Zagoruyko and
+ * Komodakis 2017; section 3.2 of arXiv 2404.00498). */
+static void conv_init(struct layer *l, struct rng *rng) {
+    int c = l->in.channels, k = l->out.channels, size = l->spec.kernel;
+    struct param *weight = &l->params[0];
+    float bound = 1.0f / sqrtf((float)(size * size * c));
+
+    for (size_t i = 0; i < weight->count; i++)
+        weight->value[i] = rng_uniform(rng, -bound, bound);
+    struct param *bias = layer_param(l, "bias");
+    if (bias)
+        memset(bias->value, 0, bias->count * sizeof *bias->value);
+    if (size % 2 == 0 || l->spec.stride != 1)
+        return;
+    int centre = size / 2 * size + size / 2;
+    for (int i = 0; i < c && i < k; i++)
+        for (int tap = 0; tap < size * size; tap++)
+            for (int ci = 0; ci < c; ci++)
+                weight
+                    ->value[((size_t)tap * (size_t)c + (size_t)ci) * (size_t)k +
+                            (size_t)i] = tap == centre && ci == i ? 1.0f : 0.0f;
+}
+
+struct transform_job {
+    struct layer *l;
+    bool rotate;
+};
+
+#define TRANSFORM_PARTS 16
+
+static void transform_part(void *arg, int item, int thread) {
+    struct transform_job *job = arg;
+    struct conv *conv = job->l->state;
+    int c = job->l->in.channels, k = job->l->out.channels;
+    int from = c * item / TRANSFORM_PARTS,
+        to = c * (item + 1) / TRANSFORM_PARTS;
+    (void)thread;
+    winograd_weights(job->l->params[0].value, c, k, false, from, to, conv->u);
+    if (job->rotate)
+        winograd_weights(job->l->params[0].value, c, k, true, from, to,
+                         conv->u_rotated);
+}
+
+static void conv_begin(struct layer *l, struct pool *pool, bool training) {
+    struct conv *conv = l->state;
+    struct transform_job job = {l, training && l->needs_dx};
+    if (conv->winograd)
+        pool_run(pool, TRANSFORM_PARTS, transform_part, &job);
+    memset(conv->touched, 0, sizeof conv->touched);
+}
+
+static void add_bias(float *y, size_t rows, size_t k, const float *bias) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < k; j++)
+            y[i * k + j] += bias[j];
+}
+
+/* ---- Winograd ------------------------------------------------------------ */
+
+/* x (images, H, W, C) * u (36, C, K), or its transpose, -> y. */
+static void winograd_convolve(const struct conv *conv, const float *x,
+                              int images, int c, int k, const float *u,
+                              bool transposed, float *work, float *y) {
+    const struct winograd *g = &conv->g;
+    int tiles = images * g->tiles_y * g->tiles_x;
+    size_t plane_v = winograd_plane((size_t)tiles, (size_t)c);
+    size_t plane_m = winograd_plane((size_t)tiles, (size_t)k);
+    float *v = work, *m = work + WINOGRAD_POINTS * plane_v;
+
+    winograd_input(g, x, images, c, v, plane_v);
+    for (size_t p = 0; p < WINOGRAD_POINTS; p++)
+        gemm(false, transposed, tiles, k, c, 1, v + p * plane_v, c,
+             u + p * (size_t)c * (size_t)k, transposed ? c : k, 0,
+             m + p * plane_m, k);
+    winograd_output(g, m, plane_m, images, k, y);
+}
+
+static void winograd_gradient(const struct conv *conv, const float *x,
+                              const float *dy, int images, int c, int k,
+                              float *work, float *du, bool add) {
+    const struct winograd *g = &conv->g;
+    int tiles = images * g->tiles_y * g->tiles_x;
+    size_t plane_v = winograd_plane((size_t)tiles, (size_t)c);
+    size_t plane_d = winograd_plane((size_t)tiles, (size_t)k);
+    float *v = work, *d = work + WINOGRAD_POINTS * plane_v;
+
+    winograd_input(g, x, images, c, v, plane_v);
+    winograd_output_adjoint(g, dy, images, k, d, plane_d);
+    for (size_t p = 0; p < WINOGRAD_POINTS; p++)
+        gemm(true, false, c, k, tiles, 1, v + p * plane_v, c, d + p * plane_d,
+             k, add ? 1 : 0, du + p * (size_t)c * (size_t)k, k);
+}
+
+/* ---- unfolded ------------------------------------------------------------ */
+
+/* One image (H, W, C) -> rows (out H * out W, KH*KW*C). */
+static void unfold(const struct layer *l, const float *image, float *rows) {
+    int c = l->in.channels, size = l->spec.kernel;
+    for (int y = 0; y < l->out.height; y++)
+        for (int x = 0; x < l->out.width; x++)
+            for (int i = 0; i < size; i++)
+                for (int j = 0; j < size; j++, rows += c) {
+                    int sy = y * l->spec.stride - l->spec.padding + i;
+                    int sx = x * l->spec.stride - l->spec.padding + j;
+                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
+                        sx >= l->in.width)
+                        memset(rows, 0, (size_t)c * sizeof *rows);
+                    else
+                        memcpy(rows,
+                               image +
+                                   (size_t)(sy * l->in.width + sx) * (size_t)c,
+                               (size_t)c * sizeof *rows);
+                }
+}
+
+/* The adjoint: adds rows back to where they came from. */
+static void fold(const struct layer *l, const float *rows, float *image) {
+    int c = l->in.channels, size = l->spec.kernel;
+    memset(image, 0, shape_size(l->in) * sizeof *image);
+    for (int y = 0; y < l->out.height; y++)
+        for (int x = 0; x < l->out.width; x++)
+            for (int i = 0; i < size; i++)
+                for (int j = 0; j < size; j++, rows += c) {
+                    int sy = y * l->spec.stride - l->spec.padding + i;
+                    int sx = x * l->spec.stride - l->spec.padding + j;
+                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
+                        sx >= l->in.width)
+                        continue;
+                    float *to =
+                        image + (size_t)(sy * l->in.width + sx) * (size_t)c;
+                    for (int ci = 0; ci < c; ci++)
+                        to[ci] += rows[ci];
+                }
+}
+
+static void unfold_images(const struct layer *l, const float *x, int images,
+                          float *rows) {
+    size_t in = shape_size(l->in);
+    size_t size = (size_t)(l->out.height * l->out.width) *
+                  (size_t)(l->spec.kernel * l->spec.kernel * l->in.channels);
+    for (int n = 0; n < images; n++)
+        unfold(l, x + (size_t)n * in, rows + (size_t)n * size);
+}
+
+static void unfolded_convolve(const struct layer *l, const float *x, int images,
+                              float *work, float *y) {
+    int k = l->out.channels, rows = images * l->out.height * l->out.width;
+    int depth = l->spec.kernel * l->spec.kernel * l->in.channels;
+    unfold_images(l, x, images, work);
+    gemm(false, false, rows, k, depth, 1, work, depth, l->params[0].value, k, 0,
+         y, k);
+}
+
+static void unfolded_gradient(const struct layer *l, const float *x,
+                              const float *dy, int images, float *work,
+                              float *dw, bool add) {
+    int k = l->out.channels, rows = images * l->out.height * l->out.width;
+    int depth = l->spec.kernel * l->spec.kernel * l->in.channels;
+    unfold_images(l, x, images, work);
+    gemm(true, false, depth, k, rows, 1, work, depth, dy, k, add ? 1 : 0, dw,
+         k);
+}
+
+static void unfolded_input_gradient(const struct layer *l, const float *dy,
+                                    int images, float *work, float *dx) {
+    int k = l->out.channels, each = l->out.height * l->out.width;
+    int depth = l->spec.kernel * l->spec.kernel * l->in.channels;
+    gemm(false, true, images * each, depth, k, 1, dy, k, l->params[0].value, k,
+         0, work, depth);
+    for (int n = 0; n < images; n++)
+        fold(l, work + (size_t)n * (size_t)each * (size_t)depth,
+             dx + (size_t)n * shape_size(l->in));
+}
+
+/* ---- the layer ----------------------------------------------------------- */
+
+static void conv_forward(struct layer *l, const struct slice *s, const float *x,
+                         float *y) {
+    const struct conv *conv = l->state;
+    const struct param *bias = layer_param(l, "bias");
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+    int c = l->in.channels, k = l->out.channels;
+
+    for (int n = 0; n < s->count; n += conv->images_at_once) {
+        int left = s->count - n;
+        int images = left < conv->images_at_once ? left : conv->images_at_once;
+        const float *from = x + (size_t)n * in;
+        float *to = y + (size_t)n * out;
+        if (conv->winograd)
+            winograd_convolve(conv, from, images, c, k, conv->u, false, s->work,
+                              to);
+        else
+            unfolded_convolve(l, from, images, s->work, to);
+        if (bias)
+            add_bias(to, (size_t)images * out / (size_t)k, (size_t)k,
+                     bias->value);
+    }
+}
+
+static void sum_bias(const float *dy, size_t rows, size_t k, float *sums) {
+    memset(sums, 0, k * sizeof *sums);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < k; j++)
+            sums[j] += dy[i * k + j];
+}
+
+static void conv_backward(struct layer *l, const struct slice *s,
+                          const float *x, const float *dy, float *dx) {
+    struct conv *conv = l->state;
+    const struct param *bias = layer_param(l, "bias");
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+    int c = l->in.channels, k = l->out.channels;
+    size_t size = conv->taps * (size_t)c * (size_t)k;
+    float *dw = conv->accumulators + (size_t)s->index * size;
+
+    if (bias && !bias->frozen)
+        sum_bias(dy, (size_t)s->count * out / (size_t)k, (size_t)k,
+                 conv->bias_sums + s->index * k);
+    for (int n = 0; n < s->count; n += conv->images_at_once) {
+        int left = s->count - n;
+        int images = left < conv->images_at_once ? left : conv->images_at_once;
+        const float *xn = x + (size_t)n * in, *dyn = dy + (size_t)n * out;
+        float *dxn = dx ? dx + (size_t)n * in : NULL;
+        if (!l->params[0].frozen && conv->winograd)
+            winograd_gradient(conv, xn, dyn, images, c, k, s->work, dw, n > 0);
+        else if (!l->params[0].frozen)
+            unfolded_gradient(l, xn, dyn, images, s->work, dw, n > 0);
+        if (dx && conv->winograd)
+            winograd_convolve(conv, dyn, images, k, c, conv->u_rotated, true,
+                              s->work, dxn);
+        else if (dx)
+            unfolded_input_gradient(l, dyn, images, s->work, dxn);
+    }
+    conv->touched[s->index] = s->count > 0;
+}
+
+/* Adds the slices' accumulators into the first one. */
+static void sum_tap(void *arg, int tap, int thread) {
+    struct layer *l = arg;
+    struct conv *conv = l->state;
+    size_t size = (size_t)l->in.channels * (size_t)l->out.channels;
+    float *restrict sum = conv->accumulators + (size_t)tap * size;
+    (void)thread;
+    if (!conv->touched[0]) /* a small batch leaves slices empty */
+        memset(sum, 0, size * sizeof *sum);
+    for (size_t i = 1; i < LAYER_SLICES; i++) {
+        if (!conv->touched[i])
+            continue;
+        const float *part = sum + i * conv->taps * size;
+        for (size_t j = 0; j < size; j++)
+            sum[j] += part[j];
+    }
+}
+
+static void untransform_part(void *arg, int item, int thread) {
+    struct layer *l = arg;
+    struct conv *conv = l->state;
+    int c = l->in.channels, k = l->out.channels;
+    (void)thread;
+    winograd_weights_adjoint(
+        conv->accumulators, c, k, c * item / TRANSFORM_PARTS,
+        c * (item + 1) / TRANSFORM_PARTS, l->params[0].grad);
+}
+
+static void conv_finish(struct layer *l, struct pool *pool) {
+    struct conv *conv = l->state;
+    struct param *weight = &l->params[0], *bias = layer_param(l, "bias");
+
+    if (!weight->frozen) {
+        pool_run(pool, (int)conv->taps, sum_tap, l);
+        if (conv->winograd)
+            pool_run(pool, TRANSFORM_PARTS, untransform_part, l);
+        else
+            memcpy(weight->grad, conv->accumulators,
+                   weight->count * sizeof *weight->grad);
+    }
+    if (bias && !bias->frozen) {
+        memset(bias->grad, 0, bias->count * sizeof *bias->grad);
+        for (size_t i = 0; i < LAYER_SLICES; i++)
+            for (size_t j = 0; conv->touched[i] && j < bias->count; j++)
+                bias->grad[j] += conv->bias_sums[i * bias->count + j];
+    }
+}
+
+const struct layer_kind layer_conv = {
+    .name = "conv",
+    .keeps_input = true,
+    .plan = conv_plan,
+    .open = conv_open,
+    .close = conv_close,
+    .init = conv_init,
+    .begin = conv_begin,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .finish = conv_finish,
+};

@@ -1,0 +1,36 @@
+#include "models/train/loss.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static int largest(const float *values, int count) {
+    int best = 0;
+    for (int i = 1; i < count; i++)
+        if (values[i] > values[best])
+            best = i;
+    return best;
+}
+
+void loss_softmax(const float *logits, const uint16_t *labels, int n,
+                  int classes, float smoothing, float *gradient,
+                  struct loss *loss) {
+    double off = (double)smoothing / classes;
+    double on = 1 - (double)smoothing + off;
+
+    for (int image = 0; image < n; image++, logits += classes) {
+        int best = largest(logits, classes);
+        double top = (double)logits[best], sum = 0;
+        for (int i = 0; i < classes; i++)
+            sum += exp((double)logits[i] - top);
+        double log_sum = top + log(sum);
+        for (int i = 0; i < classes; i++) {
+            double target = i == labels[image] ? on : off;
+            double log_p = (double)logits[i] - log_sum;
+            loss->sum -= target * log_p;
+            if (gradient)
+                gradient[(size_t)image * (size_t)classes + (size_t)i] =
+                    (float)(exp(log_p) - target);
+        }
+        loss->correct += best == labels[image];
+    }
+}

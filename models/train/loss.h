@@ -1,0 +1,26 @@
+/*
+ * loss: cross entropy of softmax with label smoothing (Szegedy et al. 2016,
+ * arXiv 1512.00567, section 7): the target is 1 - smoothing + smoothing / K
+ * for the true class and smoothing / K for the others.
+ *
+ *     loss_softmax(logits, labels, n, 10, 0.2f, gradient, &result);
+ *
+ * Loss and gradient are sums over the images, not means: the optimiser's
+ * learning rate is one of an image.
+ */
+#ifndef CONVOY_TRAIN_LOSS_H
+#define CONVOY_TRAIN_LOSS_H
+
+#include <stdint.h>
+
+struct loss {
+    double sum;  /* added to */
+    int correct; /* added to */
+};
+
+/* logits and gradient (n, classes); gradient may be NULL. */
+void loss_softmax(const float *logits, const uint16_t *labels, int n,
+                  int classes, float smoothing, float *gradient,
+                  struct loss *loss);
+
+#endif

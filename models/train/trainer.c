@@ -1,0 +1,303 @@
+#include "models/train/trainer.h"
+
+#include "common/clock.h"
+#include "models/train/architecture.h"
+#include "models/train/checkpoint.h"
+#include "models/train/progress.h"
+#include "models/train/whiten.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The recipe of arXiv 2404.00498, but for half the batch and more epochs. */
+const struct settings trainer_defaults = {
+    .architecture = "airbench",
+    .width = 1,
+    .rate = 11.5,
+    .momentum = 0.85,
+    .weight_decay = 0.0153,
+    .smoothing = 0.2,
+    .seed = 1,
+    .epochs = 20,
+    .batch = 512,
+    .validation = 5000,
+};
+
+#define WHITEN_IMAGES 5000          /* as in the original */
+#define LOOKAHEAD_IMAGES (5 * 1024) /* likewise: five steps of 1024 */
+#define SHUFFLE_STREAM (1ull << 60)
+
+struct trainer {
+    struct settings settings;
+    struct dataset train, validation; /* borrowed */
+    uint64_t fingerprint;
+    struct augment policy;
+    struct optimiser_options optimiser;
+    struct pool *pool;
+    struct network *net;
+    float *slow;      /* lookahead's, laid out as the network's values */
+    uint32_t *order;  /* (train.count) */
+    uint16_t *labels; /* (batch) */
+    int epochs_done;
+    struct epoch_record *history; /* (settings.epochs) */
+};
+
+/* ---- opening ------------------------------------------------------------- */
+
+static int whiten(struct trainer *t, struct err *err) {
+    struct layer *first = &t->net->layers[0];
+    int images =
+        t->train.count < WHITEN_IMAGES ? t->train.count : WHITEN_IMAGES;
+    if (!first->spec.whiten)
+        return 0;
+    float *x = malloc((size_t)images * shape_size(t->net->input) * sizeof *x);
+    if (!x)
+        return err_set(err, "no memory to whiten %d images", images);
+    augment_plain(&t->policy, &t->train, 0, images, x);
+    int rc = whiten_conv(first, x, images, err);
+    free(x);
+    return rc;
+}
+
+static int check_settings(const struct settings *s, struct err *err) {
+    if (s->epochs < 1 || s->batch < 1 || s->validation < 0)
+        return err_set(err,
+                       "epochs and batch must be at least 1, held-out images "
+                       "at least 0");
+    if (!(s->rate > 0) || !(s->momentum >= 0 && s->momentum < 1) ||
+        !(s->weight_decay >= 0) || !(s->smoothing >= 0 && s->smoothing < 1))
+        return err_set(err,
+                       "the learning rate must be above 0, momentum and label "
+                       "smoothing in [0, 1), weight decay not negative");
+    return 0;
+}
+
+static int open_network(struct trainer *t, struct err *err) {
+    struct architecture a;
+    if (architecture_make(&a, t->settings.architecture, t->settings.width,
+                          t->train.classes, err) < 0)
+        return -1;
+    t->net = network_open(a.table, a.rows, t->train.shape, t->settings.batch,
+                          t->pool, err);
+    if (!t->net)
+        return -1;
+    network_init(t->net, t->settings.seed);
+    return whiten(t, err);
+}
+
+struct trainer *trainer_open(const struct settings *settings,
+                             const struct dataset *images, int threads,
+                             struct err *err) {
+    struct trainer *t = calloc(1, sizeof *t);
+    if (!t) {
+        err_set(err, "no memory for a trainer");
+        return NULL;
+    }
+    t->settings = *settings;
+    t->policy = augment_cifar10;
+    t->optimiser = (struct optimiser_options){
+        settings->rate, settings->momentum, settings->weight_decay};
+    if (check_settings(settings, err) < 0 ||
+        dataset_split(images, settings->validation, &t->train, &t->validation,
+                      err) < 0)
+        goto fail;
+    t->fingerprint = dataset_fingerprint(images);
+    t->pool = pool_open(threads, err);
+    if (!t->pool || open_network(t, err) < 0)
+        goto fail;
+    t->slow = malloc(t->net->count * sizeof *t->slow);
+    t->order = malloc((size_t)t->train.count * sizeof *t->order);
+    t->labels = malloc((size_t)settings->batch * sizeof *t->labels);
+    t->history = calloc((size_t)settings->epochs, sizeof *t->history);
+    if (!t->slow || !t->order || !t->labels || !t->history) {
+        err_set(err, "no memory for a run of %d epochs", settings->epochs);
+        goto fail;
+    }
+    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
+    return t;
+fail:
+    trainer_close(t);
+    return NULL;
+}
+
+void trainer_close(struct trainer *t) {
+    if (!t)
+        return;
+    network_free(t->net);
+    pool_close(t->pool);
+    free(t->slow);
+    free(t->order);
+    free(t->labels);
+    free(t->history);
+    free(t);
+}
+
+static struct checkpoint as_checkpoint(struct trainer *t) {
+    return (struct checkpoint){.settings = t->settings,
+                               .fingerprint = t->fingerprint,
+                               .epochs_done = t->epochs_done,
+                               .count = t->net->count,
+                               .history = t->history,
+                               .values = t->net->values,
+                               .momentum = t->net->momentum,
+                               .slow = t->slow};
+}
+
+int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err) {
+    struct checkpoint c = as_checkpoint(t);
+    if (checkpoint_read(checkpoint, &c, err) < 0)
+        return -1;
+    t->epochs_done = c.epochs_done;
+    return 0;
+}
+
+/* ---- running ------------------------------------------------------------- */
+
+struct fill_job {
+    struct trainer *t;
+    int first, n;
+    int epoch; /* -1: held-out images, unchanged */
+};
+
+static void fill_slice(void *arg, int item, int thread) {
+    struct fill_job *job = arg;
+    struct trainer *t = job->t;
+    struct slice s;
+    (void)thread;
+    network_slice(job->n, item, &s);
+    float *out =
+        network_input(t->net) + (size_t)s.first * shape_size(t->net->input);
+    if (job->epoch < 0)
+        augment_plain(&t->policy, &t->validation, job->first + s.first, s.count,
+                      out);
+    else
+        augment_fill(&t->policy, &t->train, t->order + job->first + s.first,
+                     s.count, job->epoch, t->settings.seed, out);
+}
+
+static int batch_size(int total, int first, int batch) {
+    return total - first < batch ? total - first : batch;
+}
+
+void trainer_validate(struct trainer *t, struct epoch_record *record) {
+    struct loss loss = {0};
+    int classes = t->net->output.channels;
+
+    record->validation_loss = record->validation_accuracy = 0;
+    if (t->validation.count == 0)
+        return;
+    for (int i = 0; i < t->validation.count; i += t->settings.batch) {
+        int n = batch_size(t->validation.count, i, t->settings.batch);
+        struct fill_job job = {t, i, n, -1};
+        pool_run(t->pool, LAYER_SLICES, fill_slice, &job);
+        network_infer(t->net, n);
+        loss_softmax(network_logits(t->net), t->validation.labels + i, n,
+                     classes, 0, NULL, &loss);
+    }
+    record->validation_loss = loss.sum / t->validation.count;
+    record->validation_accuracy = (double)loss.correct / t->validation.count;
+}
+
+static long steps_per_epoch(const struct trainer *t) {
+    return (t->train.count + t->settings.batch - 1) / t->settings.batch;
+}
+
+static void shuffle(struct trainer *t, int epoch) {
+    struct rng rng;
+    uint32_t count = (uint32_t)t->train.count;
+    for (uint32_t i = 0; i < count; i++)
+        t->order[i] = i;
+    rng_seed(&rng, t->settings.seed, SHUFFLE_STREAM | (uint32_t)epoch);
+    rng_shuffle(&rng, t->order, count);
+}
+
+/* Lookahead runs after so many images, in whole steps. */
+static bool lookahead_due(const struct trainer *t, long step) {
+    long every = LOOKAHEAD_IMAGES / t->settings.batch;
+    return every < 1 || step % every == 0;
+}
+
+static void train_batch(struct trainer *t, int epoch, int first, int n,
+                        long step, long steps, struct loss *loss) {
+    struct fill_job job = {t, first, n, epoch};
+    for (int i = 0; i < n; i++)
+        t->labels[i] = t->train.labels[t->order[first + i]];
+    pool_run(t->pool, LAYER_SLICES, fill_slice, &job);
+    network_step(t->net, n, t->labels, (float)t->settings.smoothing, loss);
+    optimiser_step(t->net, &t->optimiser, t->settings.batch, step, steps);
+    if (step + 1 == steps)
+        optimiser_lookahead(t->net, t->slow, 1);
+    else if (lookahead_due(t, step + 1))
+        optimiser_lookahead(t->net, t->slow,
+                            optimiser_lookahead_decay(step + 1, steps));
+}
+
+static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
+                       struct err *err) {
+    struct epoch_record *record = &t->history[epoch];
+    struct loss loss = {0};
+    double begun = clock_seconds();
+    long each = steps_per_epoch(t), steps = each * t->settings.epochs;
+
+    network_set_epoch(t->net, epoch);
+    shuffle(t, epoch);
+    progress_start(progress, epoch, each);
+    for (int i = 0, done = 0; i < t->train.count; i += t->settings.batch) {
+        int n = batch_size(t->train.count, i, t->settings.batch);
+        train_batch(t, epoch, i, n, each * epoch + done++, steps, &loss);
+        if (!isfinite(loss.sum))
+            return err_set(err,
+                           "training diverged in epoch %d: try a smaller "
+                           "learning rate than %g",
+                           epoch + 1, t->settings.rate);
+        progress_step(progress, done, i + n, loss.sum / (i + n),
+                      (double)loss.correct / (i + n));
+    }
+    record->loss = loss.sum / t->train.count;
+    record->accuracy = (double)loss.correct / t->train.count;
+    record->seconds = clock_seconds() - begun;
+    trainer_validate(t, record);
+    return 0;
+}
+
+int trainer_run(struct trainer *t, const char *checkpoint,
+                struct progress *progress, struct err *err) {
+    while (t->epochs_done < t->settings.epochs) {
+        int epoch = t->epochs_done;
+        if (train_epoch(t, epoch, progress, err) < 0)
+            return -1;
+        t->epochs_done++;
+        progress_epoch(progress, t->train.count, &t->history[epoch]);
+        struct checkpoint c = as_checkpoint(t);
+        if (checkpoint_write(checkpoint, &c, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+struct network *trainer_network(struct trainer *t) {
+    return t->net;
+}
+
+const struct settings *trainer_settings(const struct trainer *t) {
+    return &t->settings;
+}
+
+int trainer_epochs_done(const struct trainer *t) {
+    return t->epochs_done;
+}
+
+const struct epoch_record *trainer_epoch(const struct trainer *t, int epoch) {
+    return &t->history[epoch];
+}
+
+int trainer_train_images(const struct trainer *t) {
+    return t->train.count;
+}
+
+int trainer_validation_images(const struct trainer *t) {
+    return t->validation.count;
+}
