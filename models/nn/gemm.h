@@ -2,8 +2,10 @@
  * gemm: single-precision matrix multiplication, and the only file that knows
  * BLAS (OpenBLAS). Row-major throughout.
  *
- *     gemm_init();                       once, before the first call
- *     gemm(false, false, m, n, k, 1.0f, a, k, b, n, 0.0f, c, n);
+ *     int main(int argc, char **argv) {
+ *         gemm_choose_core(argv);        first of all
+ *         gemm_init();                   once, before the first call
+ *         gemm(false, false, m, n, k, 1.0f, a, k, b, n, 0.0f, c, n);
  *
  * A call runs on the calling thread alone; several threads may call at once.
  */
@@ -11,6 +13,18 @@
 #define CONVOY_NN_GEMM_H
 
 #include <stdbool.h>
+
+/* OpenBLAS picks its kernels by the processor's model number while the program
+ * is loaded, and takes its slowest ones for a model younger than itself (0.3.21
+ * runs those of Prescott, 2004, on Xeons of 2023: a fifth of the speed). Where
+ * that has happened on a processor that can do better, this sets
+ * OPENBLAS_CORETYPE and executes the program anew; it returns where there is
+ * nothing to mend. Call before anything was opened or started. A value that is
+ * set by the user stays. */
+void gemm_choose_core(char **argv);
+
+/* The kernels in use, as OpenBLAS calls them: "SkylakeX". */
+const char *gemm_core(void);
 
 /* Turns OpenBLAS's own threads off. */
 void gemm_init(void);

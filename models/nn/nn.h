@@ -53,8 +53,7 @@ struct nn_port {
  * supported is an error that names operator, node and opset; never a wrong
  * answer later. `path` is read whole; nothing refers to it afterwards. */
 struct nn_model *nn_load(const char *path, struct err *err);
-struct nn_model *nn_load_memory(const void *onnx, size_t size,
-                                struct err *err);
+struct nn_model *nn_load_memory(const void *onnx, size_t size, struct err *err);
 void nn_free(struct nn_model *model);
 
 int nn_input_count(const struct nn_model *model);
@@ -113,10 +112,10 @@ bool nn_ends_in_softmax(const struct nn_model *model);
 struct nn_summary {
     const char *producer;
     int64_t opset;
-    int nodes;            /* in the file */
-    int steps;            /* after folding and fusion */
-    int64_t parameters;   /* numbers in initialisers that are used */
-    double flops;         /* multiply and add counted apart, one image */
+    int nodes;          /* in the file */
+    int steps;          /* after folding and fusion */
+    int64_t parameters; /* numbers in initialisers that are used */
+    double flops;       /* multiply and add counted apart, one image */
 };
 void nn_summarise(const struct nn_model *model, struct nn_summary *summary);
 
