@@ -111,9 +111,20 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ALL_LIBS)
 
 .SECONDARY:
 
+.PHONY: test-programs
+test-programs: $(UNIT)
+
 .PHONY: unit
 unit: $(UNIT)               ## build and run the unit tests
 	@tests/unit/run $(UNIT)
+
+.PHONY: lint
+lint:                       ## formatting, shell scripts, who includes whom
+	@tests/lint/run
+
+.PHONY: check
+check:                      ## install what tests need, build, run all tests
+	@deploy/check
 
 .PHONY: clean
 clean:                      ## remove everything built

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int err_set(struct err *err, const char *format, ...)
-{
+int err_set(struct err *err, const char *format, ...) {
     if (err) {
         va_list args;
         va_start(args, format);
@@ -16,8 +15,7 @@ int err_set(struct err *err, const char *format, ...)
     return -1;
 }
 
-int err_problem(struct err *err, const char *problem, const char *format, ...)
-{
+int err_problem(struct err *err, const char *problem, const char *format, ...) {
     if (err) {
         va_list args;
         va_start(args, format);
@@ -28,8 +26,7 @@ int err_problem(struct err *err, const char *problem, const char *format, ...)
     return -1;
 }
 
-int err_prefix(struct err *err, const char *format, ...)
-{
+int err_prefix(struct err *err, const char *format, ...) {
     if (err) {
         char old[sizeof err->text];
         memcpy(old, err->text, sizeof old);

@@ -14,14 +14,12 @@ static const char *const names[] = {"debug", "info", "warn", "error"};
 static const char *program_name = "convoy";
 static enum log_level least_level = LOG_INFO;
 
-void log_open(const char *program, enum log_level least)
-{
+void log_open(const char *program, enum log_level least) {
     program_name = program;
     least_level = least;
 }
 
-int log_level_parse(const char *text)
-{
+int log_level_parse(const char *text) {
     for (int i = 0; i < 4; i++)
         if (strcmp(text, names[i]) == 0)
             return i;
@@ -33,20 +31,17 @@ struct line {
     size_t len;
 };
 
-static void put(struct line *line, char c)
-{
+static void put(struct line *line, char c) {
     if (line->len < sizeof line->text - 1) /* one byte is kept for '\n' */
         line->text[line->len++] = c;
 }
 
-static void put_text(struct line *line, const char *text)
-{
+static void put_text(struct line *line, const char *text) {
     while (*text)
         put(line, *text++);
 }
 
-static bool is_plain(const char *value)
-{
+static bool is_plain(const char *value) {
     if (!*value)
         return false;
     for (const char *p = value; *p; p++)
@@ -55,8 +50,7 @@ static bool is_plain(const char *value)
     return true;
 }
 
-static void put_value(struct line *line, const char *value)
-{
+static void put_value(struct line *line, const char *value) {
     if (is_plain(value)) {
         put_text(line, value);
         return;
@@ -80,15 +74,13 @@ static void put_value(struct line *line, const char *value)
     put(line, '"');
 }
 
-static void put_time(struct line *line)
-{
+static void put_time(struct line *line) {
     char text[CLOCK_TEXT_MAX];
     clock_format(clock_wall_ms(), text);
     put_text(line, text);
 }
 
-void log_event(enum log_level level, const char *event, ...)
-{
+void log_event(enum log_level level, const char *event, ...) {
     if (level < least_level)
         return;
     struct line line = {.len = 0};
@@ -115,8 +107,7 @@ void log_event(enum log_level level, const char *event, ...)
     (void)written; /* there is nowhere left to complain */
 }
 
-struct log_text log_format_number(double value, int decimals)
-{
+struct log_text log_format_number(double value, int decimals) {
     struct log_text out;
     snprintf(out.text, sizeof out.text, "%.*f", decimals, value);
     return out;

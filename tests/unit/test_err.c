@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-static void err_set_formats_and_returns_minus_one(void **state)
-{
+static void err_set_formats_and_returns_minus_one(void **state) {
     (void)state;
     struct err err = {0};
     assert_int_equal(err_set(&err, "no %s in %d", "cat", 3), -1);
@@ -18,8 +17,7 @@ static void err_set_formats_and_returns_minus_one(void **state)
     assert_int_equal(err_set(NULL, "nobody asks"), -1);
 }
 
-static void err_problem_keeps_the_slug_through_a_prefix(void **state)
-{
+static void err_problem_keeps_the_slug_through_a_prefix(void **state) {
     (void)state;
     struct err err = {0};
     err_problem(&err, "corrupt-image", "ends early");
@@ -28,8 +26,7 @@ static void err_problem_keeps_the_slug_through_a_prefix(void **state)
     assert_string_equal(err.problem, "corrupt-image");
 }
 
-static void err_prefix_cuts_what_does_not_fit(void **state)
-{
+static void err_prefix_cuts_what_does_not_fit(void **state) {
     (void)state;
     struct err err = {0};
     char big[600];
@@ -41,8 +38,7 @@ static void err_prefix_cuts_what_does_not_fit(void **state)
     assert_memory_equal(err.text, "file: xxx", 9);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(err_set_formats_and_returns_minus_one),
         cmocka_unit_test(err_problem_keeps_the_slug_through_a_prefix),
