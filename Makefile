@@ -15,7 +15,8 @@ CC       ?= cc
 PKGS     := libprotobuf-c libzmq hiredis jansson libcrypto libjpeg libwebp \
             libseccomp
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wno-format-truncation $(if $(WERROR),-Werror)
+            -Wformat=2 -Wno-format-truncation \
+            -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 HARDEN   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=3) -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen
 CFLAGS   ?= -O2 -g

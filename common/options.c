@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,38 @@ static void format_number(enum option_kind kind, int64_t number, char *out,
             best = u;
     snprintf(out, size, "%" PRId64 "%s", number / (best ? best->factor : 1),
              best ? best->name : "");
+}
+
+static int parse_real(const struct option_row *row, const char *text,
+                      const char *shown, double *number, struct err *err) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || isspace((unsigned char)*text) ||
+        !isfinite(value))
+        return err_set(err, "%s: \"%s\" is no number", shown, text);
+    if ((row->least || row->most) &&
+        (value < (double)row->least || value > (double)row->most))
+        return err_set(err,
+                       "%s: %s is out of range (%" PRId64 " to %" PRId64 ")",
+                       shown, text, row->least, row->most);
+    *number = value;
+    return 0;
+}
+
+static int add_word(struct option_list *list, const char *word,
+                    struct err *err) {
+    const char **items =
+        realloc(list->items, ((size_t)list->count + 1) * sizeof *list->items);
+    if (!items)
+        return err_set(err, "no memory for the command line");
+    list->items = items;
+    list->items[list->count++] = word;
+    return 0;
+}
+
+void option_list_free(struct option_list *list) {
+    free(list->items);
+    *list = (struct option_list){0};
 }
 
 static int parse_number(const struct option_row *row, const char *text,
@@ -97,6 +130,10 @@ static int assign(const struct option_row *row, const char *text,
     case OPTION_SIZE:
     case OPTION_TIME:
         return parse_number(row, text, shown, row->target, err);
+    case OPTION_NUMBER:
+        return parse_real(row, text, shown, row->target, err);
+    case OPTION_LIST:
+        return add_word(row->target, text, err);
     }
     return -1;
 }
@@ -178,14 +215,21 @@ static void print_default(const struct option_row *row) {
     case OPTION_TIME:
         format_number(row->kind, *(int64_t *)row->target, text, sizeof text);
         break;
+    case OPTION_NUMBER:
+        snprintf(text, sizeof text, "%g", *(double *)row->target);
+        break;
+    case OPTION_LIST:
+        shown = NULL;
+        break;
     }
     if (shown && *shown)
         printf(" (%s)", shown);
 }
 
 static void print_help(const struct options *options) {
-    printf("%s: %s\n\n  %s [OPTION]...\n\n", options->program, options->summary,
-           options->program);
+    printf("%s: %s\n\n  %s%s%s [OPTION]...\n\n", options->program,
+           options->summary, options->program, options->synopsis ? " " : "",
+           options->synopsis ? options->synopsis : "");
     for (int i = 0; i < options->row_count; i++) {
         const struct option_row *row = &options->rows[i];
         int n = printf("  --%s%s%s", row->name, row->value ? "=" : "",
@@ -197,6 +241,10 @@ static void print_help(const struct options *options) {
         putchar('\n');
     }
     printf("  --help%*sprint this\n", HELP_COLUMN - 8, "");
+    if (options->flags_only) {
+        printf("\nDefaults are in brackets.\n");
+        return;
+    }
     printf("  --version%*sprint the version\n\n", HELP_COLUMN - 11, "");
     printf("Defaults are in brackets. Each option is also an environment "
            "variable:\n--%s is CONVOY_",
@@ -216,11 +264,29 @@ static const struct option_row *find(const struct options *options,
     return NULL;
 }
 
+static bool is_option(const char *word) {
+    return strncmp(word, "--", 2) == 0 && word[2];
+}
+
+/* All words behind the option; returns how many it took with itself. */
+static int read_list(const struct option_row *row, char *const *argv,
+                     const char *shown, struct err *err) {
+    int taken = 1;
+    for (; argv[taken] && !is_option(argv[taken]); taken++)
+        if (add_word(row->target, argv[taken], err) < 0)
+            return -1;
+    if (taken == 1)
+        return err_set(err, "%s needs a value (%s)", shown, row->value);
+    return taken;
+}
+
 /* One option at argv[0]; returns how many words it took, or -1. */
 static int read_option(const struct options *options, char *const *argv,
                        struct err *err) {
     const char *word = argv[0];
-    if (strncmp(word, "--", 2) != 0 || !word[2])
+    if (!is_option(word) && options->words)
+        return add_word(options->words, word, err) < 0 ? -1 : 1;
+    if (!is_option(word))
         return err_set(err, "\"%s\" is no option; see %s --help", word,
                        options->program);
     const char *equals = strchr(word, '=');
@@ -241,6 +307,8 @@ static int read_option(const struct options *options, char *const *argv,
             return err_set(err, "%s takes no value", shown);
         return assign(row, "1", shown, err) < 0 ? -1 : 1;
     }
+    if (row->kind == OPTION_LIST && !equals)
+        return read_list(row, argv, shown, err);
     const char *value = equals ? equals + 1 : argv[1];
     if (!value)
         return err_set(err, "%s needs a value (%s)", shown, row->value);
@@ -259,13 +327,20 @@ enum options_result options_read(const struct options *options, int argc,
             return OPTIONS_DONE;
         }
     }
-    if (read_environment(options, err) < 0)
+    if (!options->flags_only && read_environment(options, err) < 0)
         return OPTIONS_BAD;
     for (int i = 1; i < argc;) {
         int taken = read_option(options, argv + i, err);
         if (taken < 0)
             return OPTIONS_BAD;
         i += taken;
+    }
+    if (options->words && (options->words->count < options->words_least ||
+                           options->words->count > options->words_most)) {
+        err_set(err, "too %s arguments; usage: %s %s [OPTION]...",
+                options->words->count < options->words_least ? "few" : "many",
+                options->program, options->synopsis);
+        return OPTIONS_BAD;
     }
     return OPTIONS_RUN;
 }

@@ -26,17 +26,27 @@
 
 #include "common/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CONVOY_VERSION "0.1.0"
 
 enum option_kind {
-    OPTION_FLAG, /* int: --x is 1, --no-x is 0 */
-    OPTION_TEXT, /* const char * */
-    OPTION_INT,  /* int */
-    OPTION_SIZE, /* int64_t bytes: 512, 64K, 20M, 1G, also KiB, MiB, GiB */
-    OPTION_TIME, /* int64_t ms: 500ms, 30s, 5m, 2h, 30d; bare: seconds */
+    OPTION_FLAG,   /* int: --x is 1, --no-x is 0 */
+    OPTION_TEXT,   /* const char * */
+    OPTION_INT,    /* int */
+    OPTION_SIZE,   /* int64_t bytes: 512, 64K, 20M, 1G, also KiB, MiB, GiB */
+    OPTION_TIME,   /* int64_t ms: 500ms, 30s, 5m, 2h, 30d; bare: seconds */
+    OPTION_NUMBER, /* double; least and most are whole */
+    OPTION_LIST,   /* struct option_list: all words up to the next option */
 };
+
+/* Words of the command line. Zero first; the array is to be freed. */
+struct option_list {
+    const char **items;
+    int count;
+};
+void option_list_free(struct option_list *list);
 
 struct option_row {
     const char *name;  /* without the dashes */
@@ -52,6 +62,10 @@ struct options {
     const char *summary;
     const struct option_row *rows;
     int row_count;
+    const char *synopsis; /* the words, for --help: "MODEL IMAGE..." */
+    struct option_list *words;
+    int words_least, words_most;
+    bool flags_only; /* no environment variables */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };

@@ -169,6 +169,80 @@ static void options_help_lists_every_row(void **state) {
             fail_msg("%s is not in:\n%s", parts[i], text);
 }
 
+static double rate;
+static struct option_list files, words;
+static const struct option_row command_rows[] = {
+    {"rate", "R", OPTION_NUMBER, &rate, 0, 10, "a number"},
+    {"files", "FILE...", OPTION_LIST, &files, 0, 0, "some files"},
+    {"verbose", NULL, OPTION_FLAG, &verbose, 0, 0, "say more"},
+};
+static const struct options command = {"command",
+                                       "a command",
+                                       command_rows,
+                                       3,
+                                       .synopsis = "MODEL [IMAGE]",
+                                       .words = &words,
+                                       .words_least = 1,
+                                       .words_most = 2,
+                                       .flags_only = true};
+
+static int forget_lists(void **state) {
+    option_list_free(&files);
+    option_list_free(&words);
+    return defaults(state);
+}
+
+static enum options_result read_command(char **argv) {
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    return options_read(&command, argc, argv, &err);
+}
+
+static void options_take_words_and_lists(void **state) {
+    (void)state;
+    char *line[] = {"command", "m", "--rate", "0.25", "i",
+                    "--files", "a", "b",      "-",    NULL};
+    assert_int_equal(read_command(line), OPTIONS_RUN);
+    assert_int_equal(words.count, 2);
+    assert_string_equal(words.items[1], "i");
+    assert_true(rate == 0.25);
+    assert_int_equal(files.count, 3);
+    assert_string_equal(files.items[2], "-");
+}
+
+static void options_refuse_a_wrong_number_of_words(void **state) {
+    (void)state;
+    char *none[] = {"command", "--verbose", NULL};
+    assert_int_equal(read_command(none), OPTIONS_BAD);
+    assert_non_null(strstr(err.text, "too few"));
+    assert_non_null(strstr(err.text, "MODEL [IMAGE]"));
+    char *three[] = {"command", "a", "b", "c", NULL};
+    assert_int_equal(read_command(three), OPTIONS_BAD);
+    assert_non_null(strstr(err.text, "too many"));
+}
+
+static void options_refuse_what_is_no_number(void **state) {
+    (void)state;
+    char *line[] = {"command", "m", "--rate", "fast", NULL};
+    assert_int_equal(read_command(line), OPTIONS_BAD);
+    assert_string_equal(err.text, "--rate: \"fast\" is no number");
+    char *beyond[] = {"command", "m", "--rate", "10.5", NULL};
+    assert_int_equal(read_command(beyond), OPTIONS_BAD);
+    assert_non_null(strstr(err.text, "out of range"));
+    char *empty[] = {"command", "m", "--files", NULL};
+    assert_int_equal(read_command(empty), OPTIONS_BAD);
+    assert_non_null(strstr(err.text, "--files needs a value"));
+}
+
+static void options_of_commands_ignore_the_environment(void **state) {
+    (void)state;
+    setenv("CONVOY_VERBOSE", "1", 1);
+    char *line[] = {"command", "m", NULL};
+    assert_int_equal(read_command(line), OPTIONS_RUN);
+    assert_int_equal(verbose, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(options_take_flags_in_both_forms, defaults),
@@ -179,6 +253,14 @@ int main(void) {
         cmocka_unit_test_setup(options_refuse_bad_values, defaults),
         cmocka_unit_test_setup(options_suggest_the_nearest_name, defaults),
         cmocka_unit_test_setup(options_help_lists_every_row, defaults),
+        cmocka_unit_test_setup_teardown(options_take_words_and_lists, defaults,
+                                        forget_lists),
+        cmocka_unit_test_setup_teardown(options_refuse_a_wrong_number_of_words,
+                                        defaults, forget_lists),
+        cmocka_unit_test_setup_teardown(options_refuse_what_is_no_number,
+                                        defaults, forget_lists),
+        cmocka_unit_test_setup_teardown(
+            options_of_commands_ignore_the_environment, defaults, forget_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
