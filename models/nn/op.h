@@ -2,8 +2,9 @@
  * op: the operators of ONNX that the engine has, one row each.
  *
  *     const struct op *op = op_find("Reshape", opset, &err);
- *     struct op_call call = {.node = node, .opset = 17, .inputs = {&x, &shape},
- *                            .input_count = 2, .output_count = 1};
+ *     struct op_call call = {.op = op, .node = node, .opset = 17,
+ *                            .inputs = {&x, &shape}, .input_count = 2,
+ *                            .output_count = 1};
  *     if (op->infer(&call, &err) < 0) ...     types and shapes of the outputs
  *     call.outputs[0].data = ...              tensor_bytes() of room each
  *     call.scratch = ...                      op->scratch(&call) bytes, if any
@@ -57,6 +58,7 @@ struct node {
 };
 
 struct op_call {
+    const struct op *op; /* the row, as op_find() gave it */
     const struct node *node;
     int64_t opset;
     int input_count, output_count;
@@ -90,6 +92,8 @@ struct op {
     /* Attributes that the row understands, NULL-terminated; any other one is
      * a load error. */
     const char *const *attributes;
+    const void *kernel; /* what sets this row apart from others with the same
+                           functions; of a type that its file alone knows */
 };
 
 /* NULL with an error that names the operator and opset. Checks nothing else. */

@@ -1,0 +1,169 @@
+#include "models/nn/op.h"
+
+#include <string.h>
+
+static const struct op *const tables[] = {ops_unary, ops_binary, ops_move,
+                                          ops_shape, ops_reduce, ops_matmul,
+                                          ops_window};
+
+const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
+    const struct op *found = NULL;
+    bool known = false;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct op *op = tables[i]; op->name; op++) {
+            if (strcmp(op->name, op_type) != 0)
+                continue;
+            known = true;
+            if (op->since <= opset && (!found || found->since < op->since))
+                found = op;
+        }
+    if (!found)
+        err_set(err,
+                known ? "the operator %s of opset %lld is not supported (later "
+                        "opsets' is)"
+                      : "the operator %s (opset %lld) is not supported",
+                op_type, (long long)opset);
+    return found;
+}
+
+static bool understands(const struct op *op, const char *attribute) {
+    for (const char *const *known = op->attributes; known && *known; known++)
+        if (strcmp(*known, attribute) == 0)
+            return true;
+    return false;
+}
+
+int op_check(const struct op *op, const struct op_call *call, struct err *err) {
+    if (call->input_count < op->inputs_min ||
+        call->input_count > op->inputs_max)
+        return err_set(err, "%s takes %d to %d inputs, not %d", op->name,
+                       op->inputs_min, op->inputs_max, call->input_count);
+    if (call->output_count < 1 || call->output_count > op->outputs_max)
+        return err_set(err, "%s gives 1 to %d outputs here, not %d", op->name,
+                       op->outputs_max, call->output_count);
+    for (int i = 0; i < call->node->attribute_count; i++) {
+        const char *name = call->node->attributes[i].name;
+        if (!understands(op, name))
+            return err_set(err,
+                           "%s's attribute %s is not supported (opset "
+                           "%lld)",
+                           op->name, name, (long long)call->opset);
+    }
+    return 0;
+}
+
+const struct attribute *node_attribute(const struct node *node,
+                                       const char *name) {
+    for (int i = 0; i < node->attribute_count; i++)
+        if (strcmp(node->attributes[i].name, name) == 0)
+            return &node->attributes[i];
+    return NULL;
+}
+
+static const struct attribute *attribute_of_kind(const struct node *node,
+                                                 const char *name,
+                                                 enum attribute_kind kind) {
+    const struct attribute *a = node_attribute(node, name);
+    return a && a->kind == kind ? a : NULL;
+}
+
+int64_t node_int(const struct node *node, const char *name, int64_t otherwise) {
+    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_INT);
+    return a ? a->i : otherwise;
+}
+
+float node_float(const struct node *node, const char *name, float otherwise) {
+    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_FLOAT);
+    return a ? a->f : otherwise;
+}
+
+const char *node_string(const struct node *node, const char *name,
+                        const char *otherwise) {
+    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_STRING);
+    return a ? a->s : otherwise;
+}
+
+int node_ints(const struct node *node, const char *name, const int64_t **ints) {
+    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_INTS);
+    *ints = a ? a->ints : NULL;
+    return a ? a->count : 0;
+}
+
+int op_output(struct op_call *call, int i, enum nn_type type, int rank,
+              const int64_t *dims, struct err *err) {
+    struct tensor *t = &call->outputs[i];
+    size_t bytes = type_size(type);
+
+    if (bytes == 0)
+        return err_set(err, "%s of %s is not supported", call->node->op_type,
+                       type_name(type));
+    if (rank < 0 || rank > NN_MAX_RANK)
+        return err_set(err, "%s gives a tensor of rank %d (at most %d)",
+                       call->node->op_type, rank, NN_MAX_RANK);
+    *t = (struct tensor){.type = type, .rank = rank};
+    for (int k = 0; k < rank; k++) {
+        if (dims[k] < 0)
+            return err_set(err, "%s gives the dimension %lld",
+                           call->node->op_type, (long long)dims[k]);
+        if (dims[k] > 0 && (size_t)dims[k] > TENSOR_BYTES_MAX / bytes)
+            return err_set(err, "%s gives a tensor that is too large",
+                           call->node->op_type);
+        if (dims[k] > 0)
+            bytes *= (size_t)dims[k];
+        t->dims[k] = dims[k];
+    }
+    return 0;
+}
+
+int op_known_ints(const struct op_call *call, int input, int64_t *ints,
+                  int *count, int max, struct err *err) {
+    const struct tensor *t = call->inputs[input];
+    const char *name = call->node->op_type;
+
+    if (!t->data)
+        return err_set(err,
+                       "%s needs its input %d to be a constant or to follow "
+                       "from shapes alone",
+                       name, input);
+    if (t->type != NN_INT64 && t->type != NN_INT32)
+        return err_set(err, "%s's input %d is %s, not integers", name, input,
+                       type_name(t->type));
+    if (t->rank > 1 || tensor_count(t) > (size_t)max)
+        return err_set(err, "%s's input %d holds more than %d numbers", name,
+                       input, max);
+    *count = (int)tensor_count(t);
+    for (int i = 0; i < *count; i++)
+        ints[i] = t->type == NN_INT64 ? ((const int64_t *)t->data)[i]
+                                      : ((const int32_t *)t->data)[i];
+    return 0;
+}
+
+int op_axis(int64_t axis, int rank, int *out, struct err *err) {
+    if (axis < -rank || axis >= rank)
+        return err_set(err, "the axis %lld is outside of rank %d",
+                       (long long)axis, rank);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return 0;
+}
+
+int op_broadcast(const struct tensor *a, const struct tensor *b, int *rank,
+                 int64_t dims[NN_MAX_RANK], struct err *err) {
+    int out_rank = a->rank > b->rank ? a->rank : b->rank;
+    int64_t out[NN_MAX_RANK];
+
+    for (int i = 0; i < out_rank; i++) {
+        int in_a = i - (out_rank - a->rank), in_b = i - (out_rank - b->rank);
+        int64_t da = in_a < 0 ? 1 : a->dims[in_a];
+        int64_t db = in_b < 0 ? 1 : b->dims[in_b];
+        if (da != db && da != 1 && db != 1) {
+            char text_a[128], text_b[128];
+            return err_set(err, "%s and %s cannot be broadcast together",
+                           tensor_text(a, text_a, sizeof text_a),
+                           tensor_text(b, text_b, sizeof text_b));
+        }
+        out[i] = da == 1 ? db : da;
+    }
+    *rank = out_rank;
+    memcpy(dims, out, (size_t)out_rank * sizeof *out);
+    return 0;
+}
