@@ -127,6 +127,20 @@ lint:                       ## formatting, shell scripts, who includes whom
 check:                      ## install what tests need, build, run all tests
 	@deploy/check
 
+.PHONY: bench
+bench: all                  ## print the figures: engine and whole service
+	@tests/bench/run
+
+SHARE := $(DESTDIR)$(PREFIX)/share/convoy
+.PHONY: install
+install: all                ## copy programs, page and models (DESTDIR, PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/nginx
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 nginx/*.conf $(SHARE)/nginx
+	cp -R --preserve=mode static $(SHARE)
+	mkdir -p $(SHARE)/models && cp -R --preserve=mode models/zoo/. \
+	  $(SHARE)/models
+
 .PHONY: clean
 clean:                      ## remove everything built
 	rm -rf build
