@@ -26,11 +26,12 @@ const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
     return found;
 }
 
-static bool understands(const struct op *op, const char *attribute) {
-    for (const char *const *known = op->attributes; known && *known; known++)
-        if (strcmp(*known, attribute) == 0)
-            return true;
-    return false;
+static const struct op_attribute *understood(const struct op *op,
+                                             const char *name) {
+    for (const struct op_attribute *a = op->attributes; a && a->name; a++)
+        if (strcmp(a->name, name) == 0)
+            return a;
+    return NULL;
 }
 
 int op_check(const struct op *op, const struct op_call *call, struct err *err) {
@@ -42,12 +43,17 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
         return err_set(err, "%s gives 1 to %d outputs here, not %d", op->name,
                        op->outputs_max, call->output_count);
     for (int i = 0; i < call->node->attribute_count; i++) {
-        const char *name = call->node->attributes[i].name;
-        if (!understands(op, name))
+        const struct attribute *given = &call->node->attributes[i];
+        const struct op_attribute *known = understood(op, given->name);
+        if (!known)
             return err_set(err,
-                           "%s's attribute %s is not supported (opset "
-                           "%lld)",
-                           op->name, name, (long long)call->opset);
+                           "%s's attribute %s is not supported (opset %lld)",
+                           op->name, given->name, (long long)call->opset);
+        if (known->kind != given->kind)
+            return err_set(err,
+                           "%s's attribute %s is of another kind than "
+                           "ONNX has it",
+                           op->name, given->name);
     }
     return 0;
 }
@@ -68,23 +74,23 @@ static const struct attribute *attribute_of_kind(const struct node *node,
 }
 
 int64_t node_int(const struct node *node, const char *name, int64_t otherwise) {
-    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_INT);
+    const struct attribute *a = node_attribute(node, name);
     return a ? a->i : otherwise;
 }
 
 float node_float(const struct node *node, const char *name, float otherwise) {
-    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_FLOAT);
+    const struct attribute *a = node_attribute(node, name);
     return a ? a->f : otherwise;
 }
 
 const char *node_string(const struct node *node, const char *name,
                         const char *otherwise) {
-    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_STRING);
+    const struct attribute *a = node_attribute(node, name);
     return a ? a->s : otherwise;
 }
 
 int node_ints(const struct node *node, const char *name, const int64_t **ints) {
-    const struct attribute *a = attribute_of_kind(node, name, ATTRIBUTE_INTS);
+    const struct attribute *a = node_attribute(node, name);
     *ints = a ? a->ints : NULL;
     return a ? a->count : 0;
 }

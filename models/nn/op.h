@@ -79,6 +79,11 @@ enum op_trait {
     OP_SHAPE_ONLY = 4,
 };
 
+struct op_attribute {
+    const char *name; /* NULL ends a list */
+    enum attribute_kind kind;
+};
+
 struct op {
     const char *name;
     int since; /* first opset whose meaning this row has; the row with the
@@ -89,9 +94,9 @@ struct op {
     int (*infer)(struct op_call *call, struct err *err);
     void (*run)(struct op_call *call);
     size_t (*scratch)(const struct op_call *call); /* NULL: none */
-    /* Attributes that the row understands, NULL-terminated; any other one is
-     * a load error. */
-    const char *const *attributes;
+    /* Those that the row understands; any other name or kind is a load error.
+     * NULL: none. */
+    const struct op_attribute *attributes;
     const void *kernel; /* what sets this row apart from others with the same
                            functions; of a type that its file alone knows */
 };
@@ -110,7 +115,8 @@ extern const struct op ops_unary[], ops_binary[], ops_move[], ops_shape[],
 
 const struct attribute *node_attribute(const struct node *node,
                                        const char *name);
-/* The value, or the default where the node has none. */
+/* The value, or the default where the node has none. The kind was checked by
+ * op_check(). */
 int64_t node_int(const struct node *node, const char *name, int64_t otherwise);
 float node_float(const struct node *node, const char *name, float otherwise);
 const char *node_string(const struct node *node, const char *name,
