@@ -66,13 +66,6 @@ const struct attribute *node_attribute(const struct node *node,
     return NULL;
 }
 
-static const struct attribute *attribute_of_kind(const struct node *node,
-                                                 const char *name,
-                                                 enum attribute_kind kind) {
-    const struct attribute *a = node_attribute(node, name);
-    return a && a->kind == kind ? a : NULL;
-}
-
 int64_t node_int(const struct node *node, const char *name, int64_t otherwise) {
     const struct attribute *a = node_attribute(node, name);
     return a ? a->i : otherwise;
