@@ -1,0 +1,49 @@
+/*
+ * vmath: functions on arrays of floats, as fast as the processor allows.
+ *
+ *     vmath_exp(x, y, count);
+ *     vmath_add(a, b, y, count, &(struct activation){ACTIVATION_RELU});
+ *     vmath_softmax(scores, probabilities, batch, classes);
+ *
+ * y may be one of the inputs. No alignment is needed, and nothing beyond
+ * `count` numbers is read or written. Results are within 2 units in the last
+ * place of the exact ones (4 for tanh, sigmoid and what is built on them),
+ * infinities and NaN go where the C library takes them.
+ *
+ * The instruction set is the best that the processor has, or CONVOY_ISA (see
+ * isa.h).
+ */
+#ifndef CONVOY_NN_VMATH_H
+#define CONVOY_NN_VMATH_H
+
+#include "models/nn/activation.h"
+
+#include <stddef.h>
+
+void vmath_exp(const float *x, float *y, size_t count);
+void vmath_erf(const float *x, float *y, size_t count);
+
+/* y = a(x): tanh, sigmoid, GELU and the others are reached through this. */
+void vmath_activate(const struct activation *a, const float *x, float *y,
+                    size_t count);
+
+/* y = then(a + b), y = then(a * b); `then` may be NULL. */
+void vmath_add(const float *a, const float *b, float *y, size_t count,
+               const struct activation *then);
+void vmath_mul(const float *a, const float *b, float *y, size_t count,
+               const struct activation *then);
+
+/* y = then(x * scale + shift) with scale and shift (columns) the same for every
+ * row of x (rows, columns); each of the three may be NULL. Channels last this
+ * is batch normalisation, and with one call an image the gate of
+ * squeeze-and-excitation. */
+void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
+                       const float *scale, const float *shift,
+                       const struct activation *then);
+
+/* Every row of x (rows, columns) becomes exp(x) / sum(exp(x)), or the
+ * logarithm of that; the largest number of the row is taken off first. */
+void vmath_softmax(const float *x, float *y, size_t rows, size_t columns);
+void vmath_log_softmax(const float *x, float *y, size_t rows, size_t columns);
+
+#endif
