@@ -53,6 +53,16 @@ static int locate(const char *path, struct part parts[FILES],
     return 0;
 }
 
+int classifier_find_network(const char *path, char onnx[PATH_MAX],
+                            struct err *err) {
+    struct part parts[FILES] = {0};
+    char folder[PATH_MAX];
+    if (locate(path, parts, folder, err) < 0)
+        return -1;
+    strcpy(onnx, parts[MODEL].path);
+    return 0;
+}
+
 static int read_parts(struct part parts[FILES], struct err *err) {
     for (int i = 0; i < FILES; i++) {
         if (i != MODEL && !file_exists(parts[i].path))

@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "models/nn/nn.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,10 @@
  * are taken from it. */
 struct classifier *classifier_load(const char *path, struct err *err);
 void classifier_free(struct classifier *c);
+
+/* The .onnx file that classifier_load() would read. */
+int classifier_find_network(const char *path, char onnx[PATH_MAX],
+                            struct err *err);
 
 const char *classifier_name(const struct classifier *c);    /* folder's name */
 const char *classifier_version(const struct classifier *c); /* see above */
