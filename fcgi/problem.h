@@ -1,0 +1,41 @@
+/*
+ * problem: what can go wrong, as the client is told (RFC 9457). Every type has
+ * a row here and a page at static/problems/<slug>.html.
+ *
+ *     response_problem(response, request, "unknown-model",
+ *                      "There is no model %s.", name);
+ *
+ * Rows that will pass by themselves carry Retry-After.
+ */
+#ifndef CONVOY_PROBLEM_H
+#define CONVOY_PROBLEM_H
+
+#include "common/err.h"
+#include "fcgi/http.h"
+
+struct problem {
+    const char *slug, *title;
+    int status;
+    int retry_after_s; /* 0: trying again does not help */
+};
+
+/* NULL: there is no such row. Row 0 and on, for tests: NULL behind the last. */
+const struct problem *problem_find(const char *slug);
+const struct problem *problem_row(int i);
+
+/* type, title, status, detail. A slug that has no row (a newer worker's) keeps
+ * its type, under the title and status of internal-error. */
+json_t *problem_json(const char *slug, const char *detail);
+int problem_status(const char *slug);
+
+/* The whole answer is this problem. */
+void response_problem(struct response *response, const struct request *request,
+                      const char *slug, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The same of an error, which needs a slug of its own for anything but
+ * internal-error. */
+void response_error(struct response *response, const struct request *request,
+                    const struct err *err);
+
+#endif
