@@ -88,6 +88,15 @@ int node_ints(const struct node *node, const char *name, const int64_t **ints) {
     return a ? a->count : 0;
 }
 
+int op_types(const struct op_call *call, int input, unsigned types,
+             struct err *err) {
+    const enum nn_type type = call->inputs[input]->type;
+    if (!(types >> type & 1))
+        return err_set(err, "%s of %s (input %d) is not supported",
+                       call->node->op_type, type_name(type), input);
+    return 0;
+}
+
 int op_output(struct op_call *call, int i, enum nn_type type, int rank,
               const int64_t *dims, struct err *err) {
     struct tensor *t = &call->outputs[i];

@@ -72,8 +72,9 @@ enum op_trait {
      * and shape, or the others scalars): Relu, Add, Clip ... The output may be
      * written over an input of the same shape and type. */
     OP_ELEMENTWISE = 1,
-    /* The output is the input's data under another shape: Reshape, Flatten,
-     * Squeeze, Identity ... A plan aliases; run() copies. */
+    /* Output 0 is input 0's data under another shape: Reshape, Flatten,
+     * Squeeze, Identity ... A plan aliases where there is no other output;
+     * run() copies. */
     OP_VIEW = 2,
     /* The output depends on the input's shape alone: Shape, Size. */
     OP_SHAPE_ONLY = 4,
@@ -123,6 +124,15 @@ const char *node_string(const struct node *node, const char *name,
                         const char *otherwise);
 /* Returns the count, 0 where the node has none. */
 int node_ints(const struct node *node, const char *name, const int64_t **ints);
+
+/* Refuses the type of an input that is not in `types` (number.h's sets). */
+int op_types(const struct op_call *call, int input, unsigned types,
+             struct err *err);
+
+/* True where the node has this input. */
+static inline bool op_has(const struct op_call *call, int input) {
+    return input < call->input_count && call->inputs[input];
+}
 
 /* Sets type and shape of output i. */
 int op_output(struct op_call *call, int i, enum nn_type type, int rank,
