@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,6 +65,42 @@ fail:
     free(bytes);
     close(fd);
     return NULL;
+}
+
+static int write_fully(int fd, const char *bytes, size_t size) {
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+int file_write(const char *path, const void *bytes, size_t size,
+               struct err *err) {
+    char beside[PATH_MAX];
+    if (snprintf(beside, sizeof beside, "%s.new", path) >= (int)sizeof beside)
+        return err_set(err, "%s: the name is too long", path);
+    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_set(err, "%s: %s", beside, strerror(errno));
+    if (write_fully(fd, bytes, size) < 0 || fsync(fd) < 0)
+        goto fail;
+    int rc = close(fd);
+    fd = -1;
+    if (rc < 0 || rename(beside, path) < 0)
+        goto fail;
+    return 0;
+fail:
+    err_set(err, "%s: cannot be written: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    unlink(beside);
+    return -1;
 }
 
 bool file_exists(const char *path) {

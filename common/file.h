@@ -1,5 +1,5 @@
 /*
- * file: a whole file in memory.
+ * file: a whole file in memory, and back.
  *
  *     size_t size;
  *     void *bytes = file_read("config.json", 1 << 20, &size, &err);
@@ -20,6 +20,11 @@
 /* NULL where the file cannot be read, is no regular file, or is larger than
  * `most` bytes. */
 void *file_read(const char *path, size_t most, size_t *size, struct err *err);
+
+/* The whole file or nothing: written beside its place ("PATH.new"), forced to
+ * disk and renamed over what was there. */
+int file_write(const char *path, const void *bytes, size_t size,
+               struct err *err);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);

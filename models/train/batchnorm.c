@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPSILON 1e-5 /* PyTorch's default */
-#define RUN 64       /* pixels summed in single precision */
+#define RUN 64 /* pixels summed in single precision */
 
 enum { BIAS, MEAN, VARIANCE };
 
@@ -136,7 +135,7 @@ static void batchnorm_reduce(struct layer *l, int images) {
         double unbiased = count > 1 ? variance * count / (count - 1) : variance;
         float *running = l->params[MEAN].value;
         bn->mean[i] = (float)mean;
-        bn->inverse[i] = (float)(1 / sqrt(variance + EPSILON));
+        bn->inverse[i] = (float)(1 / sqrt(variance + BATCHNORM_EPSILON));
         running[i] = (float)(keep * (double)running[i] + (1 - keep) * mean);
         running = l->params[VARIANCE].value;
         running[i] = (float)(keep * (double)running[i] + (1 - keep) * unbiased);
@@ -169,7 +168,7 @@ static void batchnorm_begin(struct layer *l, struct pool *pool, bool training) {
     for (int i = 0; i < l->in.channels; i++) {
         double variance = (double)l->params[VARIANCE].value[i];
         bn->mean[i] = l->params[MEAN].value[i];
-        bn->inverse[i] = (float)(1 / sqrt(variance + EPSILON));
+        bn->inverse[i] = (float)(1 / sqrt(variance + BATCHNORM_EPSILON));
     }
 }
 

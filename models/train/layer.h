@@ -122,6 +122,8 @@ struct layer_kind {
     void (*finish)(struct layer *l, struct pool *pool);
 };
 
+#define BATCHNORM_EPSILON 1e-5 /* PyTorch's default */
+
 extern const struct layer_kind layer_conv;
 extern const struct layer_kind layer_batchnorm;
 extern const struct layer_kind layer_maxpool;

@@ -1,231 +1,282 @@
 #include "models/train/train.h"
 
+#include "common/options.h"
 #include "models/train/checkpoint.h"
+#include "models/train/model_folder.h"
 #include "models/train/progress.h"
 #include "models/train/trainer.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PROGRAM "convoy-model train"
 #define THREADS_MAX 256
+#define COMMAND_MAX 4096
 
 struct command {
     struct settings settings;
+    int seed; /* settings.seed, as options read it */
     const char *out;
-    const char **files; /* into argv */
-    int files_count;
+    struct option_list files;
     int threads;
-    bool resume, help;
+    int resume, export, json;
 };
 
-enum kind { INTEGER, NUMBER, SEED };
+/* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints: --resume goes by
+ * them. */
+#define SETTINGS 2
+#define SETTINGS_END (SETTINGS + 9)
+#define ROWS (SETTINGS_END + 4)
 
-/* Options that set a number. `setting`: kept in checkpoints, so on --resume it
- * may only repeat what the checkpoint says. */
-static const struct option {
-    const char *name;
-    enum kind kind;
-    bool setting;
-    size_t offset; /* into struct command */
-    double low, high;
-    const char *help;
-} options[] = {
-#define FIELD(f) offsetof(struct command, f)
-    {"--epochs", INTEGER, true, FIELD(settings.epochs), 1, 100000,
-     "times that each image is seen"},
-    {"--batch", INTEGER, true, FIELD(settings.batch), 1, 65536,
-     "images a step"},
-    {"--lr", NUMBER, true, FIELD(settings.rate), 1e-9, 1e9,
-     "peak learning rate per 1024 images"},
-    {"--momentum", NUMBER, true, FIELD(settings.momentum), 0, 0.9999,
-     "Nesterov momentum"},
-    {"--weight-decay", NUMBER, true, FIELD(settings.weight_decay), 0, 1e9,
-     "per 1024 images, independent of the rate"},
-    {"--label-smoothing", NUMBER, true, FIELD(settings.smoothing), 0, 0.99,
-     "share of the target spread over all classes"},
-    {"--width", NUMBER, true, FIELD(settings.width), 0.01, 64,
-     "times the channels of the blocks"},
-    {"--validation", INTEGER, true, FIELD(settings.validation), 0, 1e9,
-     "images held out, from the end of the last file"},
-    {"--seed", SEED, true, FIELD(settings.seed), 0, 0, "of everything random"},
-    {"--threads", INTEGER, false, FIELD(threads), 1, THREADS_MAX,
-     "does not change the result"},
-#undef FIELD
-};
-
-#define OPTIONS_COUNT ((int)(sizeof options / sizeof *options))
-
-static void value_text(const struct command *command,
-                       const struct option *option, char text[32]) {
-    const void *at = (const char *)command + option->offset;
-    if (option->kind == INTEGER)
-        snprintf(text, 32, "%d", *(const int *)at);
-    else if (option->kind == NUMBER)
-        snprintf(text, 32, "%g", *(const double *)at);
-    else
-        snprintf(text, 32, "%llu", (unsigned long long)*(const uint64_t *)at);
-}
-
-static void print_help(const struct command *command) {
-    puts("usage: convoy-model train --cifar10 FILE.bin... --out DIR "
-         "[options]\n\n"
-         "Trains a network and writes it to DIR as a model folder.\n\n"
-         "  --cifar10 FILE...      CIFAR-10 binary files (1 label byte and "
-         "3072 bytes an\n"
-         "                         image)\n"
-         "  --out DIR              the folder; made if it is not there\n"
-         "  --resume               continue from DIR/checkpoint, which is "
-         "written after\n"
-         "                         each epoch");
-    for (int i = 0; i < OPTIONS_COUNT; i++) {
-        char text[32];
-        value_text(command, &options[i], text);
-        printf("  %-22s %s (%s)\n", options[i].name, options[i].help, text);
-    }
-    puts("  --help                 this text\n\n"
-         "In brackets: the value where the option is not given.");
+static void make_rows(struct command *c, struct option_row rows[ROWS]) {
+    struct settings *s = &c->settings;
+    const struct option_row all[ROWS] = {
+        {"cifar10", "FILE...", OPTION_LIST, &c->files, 0, 0,
+         "CIFAR-10 in the binary form: data_batch_1.bin ..."},
+        {"out", "DIR", OPTION_TEXT, &c->out, 0, 0,
+         "the model folder to write; made if missing"},
+        {"epochs", "N", OPTION_INT, &s->epochs, 1, 100000,
+         "times that each image is seen"},
+        {"batch", "N", OPTION_INT, &s->batch, 1, 65536, "images a step"},
+        {"lr", "RATE", OPTION_NUMBER, &s->rate, 0, 0,
+         "peak learning rate per 1024 images"},
+        {"momentum", "M", OPTION_NUMBER, &s->momentum, 0, 1,
+         "of Nesterov's gradient descent, below 1"},
+        {"weight-decay", "D", OPTION_NUMBER, &s->weight_decay, 0, 0,
+         "per 1024 images, independent of the rate"},
+        {"label-smoothing", "S", OPTION_NUMBER, &s->smoothing, 0, 1,
+         "share of the target spread over all classes"},
+        {"width", "W", OPTION_NUMBER, &s->width, 0, 64,
+         "times the channels of the blocks"},
+        {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,
+         "images held out, from the end of the last file"},
+        {"seed", "N", OPTION_INT, &c->seed, 0, INT_MAX,
+         "of all that is random; the same seed gives the same network"},
+        {"threads", "N", OPTION_INT, &c->threads, 1, THREADS_MAX,
+         "does not change the result"},
+        {"resume", NULL, OPTION_FLAG, &c->resume, 0, 0,
+         "go on from DIR/checkpoint, written after each epoch"},
+        {"export", NULL, OPTION_FLAG, &c->export, 0, 0,
+         "write the model as DIR/checkpoint has it; train no more"},
+        {"json", NULL, OPTION_FLAG, &c->json, 0, 0,
+         "print the result as one JSON object on one line"},
+    };
+    memcpy(rows, all, sizeof all);
 }
 
 /* ---- the command line ---------------------------------------------------- */
 
-static int parse_value(struct command *command, const struct option *option,
-                       const char *text, struct err *err) {
-    char *end;
-    void *at = (char *)command + option->offset;
-    errno = 0;
-    if (option->kind == SEED) {
-        unsigned long long seed = strtoull(text, &end, 10);
-        if (errno || *end || end == text || *text == '-')
-            return err_set(err, "%s: \"%s\" is no whole number from 0 up",
-                           option->name, text);
-        *(uint64_t *)at = seed;
-        return 0;
-    }
-    double value = strtod(text, &end);
-    bool whole =
-        value >= INT_MIN && value <= INT_MAX && value == (double)(int)value;
-    if (errno || *end || end == text ||
-        !(value >= option->low && value <= option->high) ||
-        (option->kind == INTEGER && !whole))
-        return err_set(err, "%s: \"%s\" is no %s from %g to %g", option->name,
-                       text,
-                       option->kind == INTEGER ? "whole number" : "number",
-                       option->low, option->high);
-    if (option->kind == INTEGER)
-        *(int *)at = (int)value;
-    else
-        *(double *)at = value;
-    return 0;
+static void init_command(struct command *c) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *c = (struct command){.settings = trainer_defaults};
+    c->seed = (int)c->settings.seed;
+    c->threads = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (int)cores;
 }
 
-static const struct option *find_option(const char *name) {
-    for (int i = 0; i < OPTIONS_COUNT; i++)
-        if (strcmp(options[i].name, name) == 0)
-            return &options[i];
-    return NULL;
+static enum options_result read_options(struct command *c, int argc,
+                                        char **argv, struct err *err) {
+    struct option_row rows[ROWS];
+    make_rows(c, rows);
+    const struct options options = {
+        .program = PROGRAM,
+        .summary = "train a network and write it as a model folder",
+        .rows = rows,
+        .row_count = ROWS,
+        .synopsis = "--cifar10 FILE... --out DIR",
+        .flags_only = true};
+    option_list_free(&c->files);
+    enum options_result result = options_read(&options, argc, argv, err);
+    c->settings.seed = (uint64_t)c->seed;
+    c->resume |= c->export;
+    return result;
 }
 
-/* Words after --cifar10, up to the next option. */
-static int take_files(struct command *command, char **argv, int argc, int i) {
-    for (; i < argc && strncmp(argv[i], "--", 2) != 0; i++)
-        command->files[command->files_count++] = argv[i];
-    return i;
-}
-
-/* Options that are settings are taken where `settings` says so, the rest where
- * it does not: --resume reads the checkpoint between the two passes. */
-static int parse(struct command *command, int argc, char **argv,
-                 struct err *err) {
-    for (int i = 1; i < argc;) {
-        const char *name = argv[i++];
-        const struct option *option = find_option(name);
-        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-            command->help = true;
-        } else if (strcmp(name, "--resume") == 0) {
-            command->resume = true;
-        } else if (strcmp(name, "--cifar10") == 0) {
-            i = take_files(command, argv, argc, i);
-        } else if (strcmp(name, "--out") == 0 && i < argc) {
-            command->out = argv[i++];
-        } else if (option && i < argc) {
-            if (parse_value(command, option, argv[i++], err) < 0)
-                return -1;
-        } else if (option || strcmp(name, "--out") == 0) {
-            return err_set(err, "%s needs a value", name);
-        } else {
-            return err_set(err, "there is no option \"%s\"", name);
-        }
-    }
-    if (command->help)
-        return 0;
-    if (command->files_count == 0)
+static int check_command(const struct command *c, struct err *err) {
+    if (c->files.count == 0)
         return err_set(err, "no images: name the files after --cifar10");
-    if (!command->out)
+    if (!c->out)
         return err_set(err, "where to? name a folder after --out");
     return 0;
 }
 
-/* ---- the run ------------------------------------------------------------- */
+static void value_text(const struct option_row *row, char text[32]) {
+    if (row->kind == OPTION_INT)
+        snprintf(text, 32, "%d", *(const int *)row->target);
+    else
+        snprintf(text, 32, "%.10g", *(const double *)row->target);
+}
 
-/* Takes the settings from the checkpoint; those on the command line must not
- * contradict it. */
-static int resume_settings(struct command *command, const char *checkpoint,
-                           int argc, char **argv, struct err *err) {
-    struct command saved = *command;
-    if (checkpoint_read_settings(checkpoint, &saved.settings, err) < 0)
-        return -1;
-    for (int i = 1; i < argc; i++) {
-        const struct option *option = find_option(argv[i]);
-        char given[32], kept[32];
-        if (!option || !option->setting)
-            continue;
-        value_text(command, option, given);
-        value_text(&saved, option, kept);
-        if (strcmp(given, kept) != 0)
-            return err_set(err,
-                           "%s %s: the run to resume has %s; leave the option "
-                           "out, or start anew without --resume",
-                           option->name, given, kept);
+/* What a run that is resumed is asked to change, or 0. */
+static int compare_settings(struct command *given, struct command *kept,
+                            struct err *err) {
+    struct option_row rows[ROWS], kept_rows[ROWS];
+    make_rows(given, rows);
+    make_rows(kept, kept_rows);
+    for (int i = SETTINGS; i < SETTINGS_END; i++) {
+        char asked[32], had[32];
+        value_text(&rows[i], asked);
+        value_text(&kept_rows[i], had);
+        if (strcmp(asked, had) != 0)
+            return err_set(
+                err,
+                "--%s %s: the run to resume has %s; leave the option "
+                "out, or start anew in another folder",
+                rows[i].name, asked, had);
     }
-    command->settings = saved.settings;
     return 0;
 }
 
-static int run(struct command *command, int argc, char **argv,
-               struct err *err) {
+/* The checkpoint's settings become the defaults, and the command line, read
+ * over them once more, must not change any. */
+static int take_settings(struct command *c, const char *checkpoint, int argc,
+                         char **argv, struct err *err) {
+    struct command kept = *c;
+    if (checkpoint_read_settings(checkpoint, &kept.settings, err) < 0)
+        return -1;
+    kept.seed = (int)kept.settings.seed;
+    c->settings = kept.settings;
+    c->seed = kept.seed;
+    if (read_options(c, argc, argv, err) != OPTIONS_RUN)
+        return -1;
+    return compare_settings(c, &kept, err);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* The command that trains the same network again: every setting written out,
+ * files without their folders. */
+static void command_text(struct command *c, char text[COMMAND_MAX]) {
+    struct option_row rows[ROWS];
+    make_rows(c, rows);
+    int at = snprintf(text, COMMAND_MAX, PROGRAM " --cifar10");
+    for (int i = 0; i < c->files.count && at < COMMAND_MAX; i++)
+        at += snprintf(text + at, (size_t)(COMMAND_MAX - at), " %s",
+                       base_name(c->files.items[i]));
+    if (at < COMMAND_MAX)
+        at += snprintf(text + at, (size_t)(COMMAND_MAX - at),
+                       " \\\n        --out %s", base_name(c->out));
+    for (int i = SETTINGS; i < SETTINGS_END && at < COMMAND_MAX; i++) {
+        char value[32];
+        bool breaks = (i - SETTINGS) % 4 == 3;
+        value_text(&rows[i], value);
+        at += snprintf(text + at, (size_t)(COMMAND_MAX - at), "%s--%s %s",
+                       breaks ? " \\\n        " : " ", rows[i].name, value);
+    }
+}
+
+/* ---- Ctrl-C -------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop;
+
+static void ask_to_stop(int signal_number) {
+    (void)signal_number;
+    stop = 1;
+}
+
+/* The first signal ends the run after the batch at hand, the second at once. */
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = ask_to_stop,
+                               .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    stop = 0;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int tell_stopped(const struct command *c, const struct trainer *t,
+                        const char *checkpoint, struct err *err) {
+    int done = trainer_epochs_done(t);
+    if (done == 0)
+        return err_set(err, "stopped in the first epoch; nothing is kept");
+    return err_set(err,
+                   "stopped; %s holds %d of %d epochs. The same command with "
+                   "--resume goes on from there",
+                   checkpoint, done, c->settings.epochs);
+}
+
+/* ---- the run ------------------------------------------------------------- */
+
+static void print_result(const struct command *c, const struct trainer *t) {
+    int done = trainer_epochs_done(t);
+    const struct epoch_record *last = trainer_epoch(t, done - 1);
+    double seconds = trainer_seconds(t);
+    double rate = (double)trainer_training_set(t)->count * done / seconds;
+    char top1[32] = "null", time[32];
+
+    if (trainer_validation_images(t) > 0)
+        snprintf(top1, sizeof top1, "%.6g", last->validation_accuracy);
+    progress_time(seconds, time);
+    if (c->json)
+        printf("{\"top1\":%s,\"epochs\":%d,\"seconds\":%.1f,"
+               "\"images_per_second\":%.1f,\"loss\":%.6g}\n",
+               top1, done, seconds, rate, last->loss);
+    else if (trainer_validation_images(t) > 0)
+        printf("%s: %.2f %% of %d held-out images right after %d epochs (%s)\n",
+               c->out, 100 * last->validation_accuracy,
+               trainer_validation_images(t), done, time);
+    else
+        printf("%s: trained for %d epochs (%s); no images were held out\n",
+               c->out, done, time);
+}
+
+static int train(struct command *c, struct trainer *t, const char *checkpoint,
+                 struct err *err) {
+    char command[COMMAND_MAX];
+    struct progress progress;
+
+    if (c->resume && trainer_resume(t, checkpoint, err) < 0)
+        return -1;
+    progress_open(&progress, stderr, c->settings.epochs,
+                  trainer_epochs_done(t));
+    catch_signals();
+    int rc = c->export ? 0 : trainer_run(t, checkpoint, &progress, &stop, err);
+    if (rc > 0)
+        return tell_stopped(c, t, checkpoint, err);
+    if (rc < 0)
+        return -1;
+    command_text(c, command);
+    if (model_folder_write(c->out, t, command, err) < 0)
+        return -1;
+    print_result(c, t);
+    return 0;
+}
+
+static int prepare_folder(struct command *c, char checkpoint[PATH_MAX],
+                          int argc, char **argv, struct err *err) {
+    if (snprintf(checkpoint, PATH_MAX, "%s/checkpoint", c->out) >= PATH_MAX)
+        return err_set(err, "%s: the name is too long", c->out);
+    if (c->resume)
+        return take_settings(c, checkpoint, argc, argv, err);
+    if (mkdir(c->out, 0777) < 0 && errno != EEXIST)
+        return err_set(err, "%s: %s", c->out, strerror(errno));
+    if (access(checkpoint, F_OK) == 0)
+        return err_set(err,
+                       "%s is there from another run: go on with --resume, or "
+                       "remove it to start anew",
+                       checkpoint);
+    return 0;
+}
+
+static int run(struct command *c, int argc, char **argv, struct err *err) {
     struct dataset images = {0};
-    struct trainer *trainer = NULL;
     char checkpoint[PATH_MAX];
     int rc = -1;
 
-    if (snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint",
-                 command->out) >= (int)sizeof checkpoint)
-        return err_set(err, "%s: the name is too long", command->out);
-    if (mkdir(command->out, 0777) < 0 && errno != EEXIST)
-        return err_set(err, "%s: %s", command->out, strerror(errno));
-    if (command->resume &&
-        resume_settings(command, checkpoint, argc, argv, err) < 0)
+    if (prepare_folder(c, checkpoint, argc, argv, err) < 0 ||
+        dataset_read_cifar10(&images, c->files.items, c->files.count, err) < 0)
         return -1;
-    if (dataset_read_cifar10(&images, command->files, command->files_count,
-                             err) < 0)
-        return -1;
-    trainer = trainer_open(&command->settings, &images, command->threads, err);
-    if (!trainer)
-        goto fail;
-    if (command->resume && trainer_resume(trainer, checkpoint, err) < 0)
-        goto fail;
-    struct progress progress;
-    progress_open(&progress, stderr, command->settings.epochs,
-                  trainer_epochs_done(trainer));
-    if (trainer_run(trainer, checkpoint, &progress, err) < 0)
-        goto fail;
-    rc = 0;
-fail:
+    struct trainer *trainer =
+        trainer_open(&c->settings, &images, c->threads, err);
+    if (trainer)
+        rc = train(c, trainer, checkpoint, err);
     trainer_close(trainer);
     dataset_free(&images);
     return rc;
@@ -233,28 +284,19 @@ fail:
 
 int train_main(int argc, char **argv) {
     struct err err = {0};
-    struct command command = {.settings = trainer_defaults};
+    struct command command;
     int status = 0;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    command.threads = cores < 1             ? 1
-                      : cores > THREADS_MAX ? THREADS_MAX
-                                            : (int)cores;
-    command.files = calloc((size_t)argc + 1, sizeof *command.files);
-    if (!command.files) {
-        fputs("convoy-model train: no memory\n", stderr);
-        return 1;
-    }
-    struct command defaults = command;
-    if (parse(&command, argc, argv, &err) < 0) {
-        fprintf(stderr, "convoy-model train: %s\n", err.text);
+    init_command(&command);
+    enum options_result parsed = read_options(&command, argc, argv, &err);
+    if (parsed == OPTIONS_RUN && check_command(&command, &err) < 0)
+        parsed = OPTIONS_BAD;
+    if (parsed == OPTIONS_BAD)
         status = 2;
-    } else if (command.help) {
-        print_help(&defaults);
-    } else if (run(&command, argc, argv, &err) < 0) {
-        fprintf(stderr, "convoy-model train: %s\n", err.text);
-        status = 1;
-    }
-    free(command.files);
+    else if (parsed == OPTIONS_RUN && run(&command, argc, argv, &err) < 0)
+        status = stop ? 130 : 1; /* as a shell has it after SIGINT */
+    if (status != 0)
+        fprintf(stderr, PROGRAM ": %s\n", err.text);
+    option_list_free(&command.files);
     return status;
 }

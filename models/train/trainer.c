@@ -233,8 +233,9 @@ static void train_batch(struct trainer *t, int epoch, int first, int n,
                             optimiser_lookahead_decay(step + 1, steps));
 }
 
+/* 1 where it was stopped. */
 static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
-                       struct err *err) {
+                       const volatile sig_atomic_t *stop, struct err *err) {
     struct epoch_record *record = &t->history[epoch];
     struct loss loss = {0};
     double begun = clock_seconds();
@@ -245,6 +246,8 @@ static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
     progress_start(progress, epoch, each);
     for (int i = 0, done = 0; i < t->train.count; i += t->settings.batch) {
         int n = batch_size(t->train.count, i, t->settings.batch);
+        if (stop && *stop)
+            return 1;
         train_batch(t, epoch, i, n, each * epoch + done++, steps, &loss);
         if (!isfinite(loss.sum))
             return err_set(err,
@@ -262,11 +265,13 @@ static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
 }
 
 int trainer_run(struct trainer *t, const char *checkpoint,
-                struct progress *progress, struct err *err) {
+                struct progress *progress, const volatile sig_atomic_t *stop,
+                struct err *err) {
     while (t->epochs_done < t->settings.epochs) {
         int epoch = t->epochs_done;
-        if (train_epoch(t, epoch, progress, err) < 0)
-            return -1;
+        int rc = train_epoch(t, epoch, progress, stop, err);
+        if (rc != 0)
+            return rc;
         t->epochs_done++;
         progress_epoch(progress, t->train.count, &t->history[epoch]);
         struct checkpoint c = as_checkpoint(t);
@@ -294,10 +299,21 @@ const struct epoch_record *trainer_epoch(const struct trainer *t, int epoch) {
     return &t->history[epoch];
 }
 
-int trainer_train_images(const struct trainer *t) {
-    return t->train.count;
+const struct dataset *trainer_training_set(const struct trainer *t) {
+    return &t->train;
 }
 
 int trainer_validation_images(const struct trainer *t) {
     return t->validation.count;
+}
+
+const struct augment *trainer_augment(const struct trainer *t) {
+    return &t->policy;
+}
+
+double trainer_seconds(const struct trainer *t) {
+    double seconds = 0;
+    for (int i = 0; i < t->epochs_done; i++)
+        seconds += t->history[i].seconds;
+    return seconds;
 }

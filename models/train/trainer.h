@@ -4,7 +4,7 @@
  *     struct settings settings = trainer_defaults;
  *     struct trainer *t = trainer_open(&settings, &images, threads, &err);
  *     trainer_resume(t, "DIR/checkpoint", &err);           optional
- *     trainer_run(t, "DIR/checkpoint", progress, &err);
+ *     trainer_run(t, "DIR/checkpoint", progress, &stop, &err);
  *     trainer_network(t)                                   what was learned
  *     trainer_close(t);
  *
@@ -22,6 +22,7 @@
 #include "models/train/network.h"
 #include "models/train/optimiser.h"
 
+#include <signal.h>
 #include <stdint.h>
 
 /* All that decides the outcome of a run, apart from the images. Kept in
@@ -60,16 +61,22 @@ void trainer_close(struct trainer *t);
 /* Continues from a checkpoint of the same settings and images. */
 int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err);
 
-/* Runs what epochs are left, a checkpoint after each. */
+/* Runs what epochs are left, a checkpoint after each. 1 where *stop, which a
+ * signal handler may set, ended it before: what the broken epoch learned is
+ * lost, and the network in memory is not that of the checkpoint. `stop` may be
+ * NULL. */
 int trainer_run(struct trainer *t, const char *checkpoint,
-                struct progress *progress, struct err *err);
+                struct progress *progress, const volatile sig_atomic_t *stop,
+                struct err *err);
 
 struct network *trainer_network(struct trainer *t);
 const struct settings *trainer_settings(const struct trainer *t);
 int trainer_epochs_done(const struct trainer *t);
 const struct epoch_record *trainer_epoch(const struct trainer *t, int epoch);
-int trainer_train_images(const struct trainer *t);
+const struct dataset *trainer_training_set(const struct trainer *t);
 int trainer_validation_images(const struct trainer *t);
+const struct augment *trainer_augment(const struct trainer *t);
+double trainer_seconds(const struct trainer *t); /* of all epochs done */
 
 /* Loss and accuracy on the held-out images as the network is now; 0 where
  * there are none. */

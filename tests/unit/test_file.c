@@ -47,6 +47,27 @@ static void file_read_names_what_it_cannot_read(void **state) {
     assert_string_equal(err.text, "/tmp: is not a regular file");
 }
 
+static void file_write_replaces_the_whole_file(void **state) {
+    struct err err = {0};
+    size_t size = 0;
+    assert_int_equal(file_write(*state, "x\0yz", 4, &err), 0);
+    char *bytes = file_read(*state, 4, &size, &err);
+    assert_non_null(bytes);
+    assert_int_equal(size, 4);
+    assert_memory_equal(bytes, "x\0yz", 4);
+    free(bytes);
+}
+
+static void file_write_says_where_it_cannot_write(void **state) {
+    struct err err = {0};
+    (void)state;
+    assert_int_equal(file_write("/nowhere/x", "x", 1, &err), -1);
+    assert_string_equal(err.text, "/nowhere/x.new: No such file or directory");
+    assert_int_equal(file_write("/tmp", "x", 1, &err), -1);
+    assert_non_null(strstr(err.text, "/tmp: cannot be written"));
+    assert_false(file_exists("/tmp.new"));
+}
+
 static void file_is_folder_tells_folders_from_files(void **state) {
     assert_true(file_exists(*state));
     assert_false(file_is_folder(*state));
@@ -59,6 +80,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_read_gives_all_bytes_and_a_nul),
         cmocka_unit_test(file_read_names_what_it_cannot_read),
+        cmocka_unit_test(file_write_replaces_the_whole_file),
+        cmocka_unit_test(file_write_says_where_it_cannot_write),
         cmocka_unit_test(file_is_folder_tells_folders_from_files),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

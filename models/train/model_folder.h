@@ -1,0 +1,25 @@
+/*
+ * model_folder: a trained network as a folder that can be served.
+ *
+ *     model_folder_write("cifar10-airbench", trainer, command, &err);
+ *
+ *   model.onnx                 export.h
+ *   config.json                Hugging Face style: the classes by number, and
+ *                              what the training came to
+ *   preprocessor_config.json   likewise: shortest edge to the network's size,
+ *                              bicubic as Pillow does it, the square in the
+ *                              middle, scaled and normalised as in training
+ *   README.md                  the card (card.h)
+ *
+ * Each file is written whole or not at all. The folder's name is the model's.
+ */
+#ifndef CONVOY_TRAIN_MODEL_FOLDER_H
+#define CONVOY_TRAIN_MODEL_FOLDER_H
+
+#include "models/train/trainer.h"
+
+/* The folder must be there. `command` goes into the card. */
+int model_folder_write(const char *folder, struct trainer *t,
+                       const char *command, struct err *err);
+
+#endif
