@@ -1,0 +1,128 @@
+// app: puts the page together.
+
+import { Announcer } from './announcer.js';
+import { Card } from './card.js';
+import { currentLanguage, setLanguage, startLanguage, t } from './i18n.js';
+import { startIntake } from './intake.js';
+import { Knowledge } from './knowledge.js';
+import { Lanes } from './lanes.js';
+import { Models } from './models.js';
+import { Submission } from './submission.js';
+import { outcomeWords, problemWords } from './words.js';
+
+const LANES = 4; // of the six connections that a browser opens to one host
+
+const byId = (id) => document.getElementById(id);
+
+const models = new Models();
+const lanes = new Lanes(LANES);
+const cards = new Set();
+const opacity = { value: 60 }; // per cent, of the activation map
+let announcer, knowledge;
+
+function showFilled() {
+  document.body.classList.toggle('filled', cards.size > 0);
+  byId('results').hidden = cards.size === 0;
+  byId('clear').hidden = cards.size < 2;
+  byId('drop-title').textContent = t(cards.size ? 'drop-more' : 'drop-here');
+}
+
+function removeCard(card) {
+  const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
+  const hadFocus = card.element.contains(document.activeElement);
+  cards.delete(card);
+  card.remove();
+  showFilled();
+  if (hadFocus) (next?.querySelector('[data-part=remove]') ?? byId('choose')).focus();
+}
+
+function announce(submission) {
+  const { state, problem, file } = submission;
+  if (submission.ended) announcer.say(outcomeWords(submission));
+  else if (state === 'paused') {
+    announcer.say(t('said-failed', { name: file.name, problem: problemWords(problem) }));
+  }
+}
+
+function addFile(file) {
+  const submission = new Submission(file, knowledge.chosen, { models, lanes });
+  const card = new Card(submission, byId('card'), { opacity, onRemove: removeCard });
+  let said = null;
+  submission.addEventListener('change', () => {
+    if (said !== submission.state) announce(submission);
+    said = submission.state;
+  });
+  cards.add(card);
+  submission.run();
+  return card;
+}
+
+function addFiles(files) {
+  byId('notice').hidden = true;
+  models.refreshIfStale();
+  const added = files.map(addFile);
+  byId('cards').prepend(...added.map((card) => card.element));
+  announcer.say(t('said-added', { n: files.length }));
+  showFilled();
+}
+
+function showNoFiles() {
+  const notice = byId('notice');
+  notice.textContent = t('no-files');
+  notice.hidden = false;
+}
+
+function startLanguageSwitch() {
+  const buttons = document.querySelectorAll('[data-language]');
+  const mark = () => {
+    for (const button of buttons) {
+      button.setAttribute('aria-pressed', button.dataset.language === currentLanguage());
+    }
+  };
+  for (const button of buttons) {
+    button.addEventListener('click', () => setLanguage(button.dataset.language));
+  }
+  document.addEventListener('languagechange', () => {
+    mark();
+    showFilled();
+    for (const card of cards) card.draw();
+  });
+}
+
+function startExample() {
+  const command = `curl -H 'Prefer: wait=10' -F image=@photo.jpg \\\n     ${location.origin}/api/v1/predictions`;
+  byId('example').textContent = command;
+  const copy = byId('copy');
+  copy.hidden = !navigator.clipboard;
+  copy.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(command);
+    copy.textContent = t('copied');
+    announcer.say(t('copied'));
+    setTimeout(() => { copy.textContent = t('copy'); }, 2000);
+  });
+}
+
+function goOnOnline() {
+  for (const { submission } of cards) {
+    if (['offline', 'network'].includes(submission.problem?.slug)) {
+      if (submission.state === 'paused') submission.resume();
+      else if (submission.state === 'failed') submission.retry();
+    }
+  }
+}
+
+announcer = new Announcer(byId('announcer'));
+startLanguageSwitch();
+startLanguage();
+knowledge = new Knowledge(models, {
+  sentence: byId('knows'), labels: byId('labels'), more: byId('more'), all: byId('all-labels'),
+  chooser: byId('chooser'), select: byId('model'),
+});
+startIntake({
+  choose: byId('choose'), photograph: byId('photograph'),
+  picker: byId('picker'), camera: byId('camera'),
+}, { onFiles: addFiles, onNothing: showNoFiles });
+startExample();
+byId('clear').addEventListener('click', () => [...cards].forEach(removeCard));
+window.addEventListener('online', goOnOnline);
+models.refresh();

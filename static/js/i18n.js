@@ -1,0 +1,106 @@
+// i18n: the page's words in the visitor's language.
+//
+//     t('uploading', { percent: 43 })    words with the gaps filled
+//     setLanguage('ru')                  remembered; 'languagechange' on document
+//
+// HTML carries the English words and names its key: data-i18n="key", and
+// data-i18n-label for an aria-label.
+
+import en from './locales/en.js';
+import ru from './locales/ru.js';
+
+const LOCALES = { en, ru };
+const KEY = 'convoy.language';
+
+let language = 'en';
+
+function remembered() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null; // storage may be forbidden
+  }
+}
+
+function remember(value) {
+  try {
+    localStorage.setItem(KEY, value);
+  } catch {
+    // then it lasts as long as the page
+  }
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+// A value is words, or words by plural form of the parameter n.
+export function t(key, params = {}) {
+  let words = LOCALES[language][key] ?? en[key];
+  if (words === undefined) return null;
+  if (typeof words === 'object') {
+    words = words[new Intl.PluralRules(language).select(params.n)] ?? words.other;
+  }
+  return words.replace(/\{(\w+)\}/g, (gap, name) =>
+    typeof params[name] === 'number' ? formatNumber(params[name]) : params[name] ?? gap);
+}
+
+// A label in the visitor's language, where the locale knows it.
+export function labelName(label) {
+  return LOCALES[language].labels?.[label] ?? label;
+}
+
+export function formatNumber(value, digits = 0) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+}
+
+export function formatPercent(share) {
+  const digits = share > 0.9995 || share < 0.0005 ? 0 : 1;
+  if (share > 0 && share < 0.0005) return '< ' + formatPercent(0.001);
+  return new Intl.NumberFormat(language, {
+    style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(share);
+}
+
+export function formatBytes(bytes) {
+  const [unit, divisor] = bytes < 1e6 ? ['kilobyte', 1e3] : ['megabyte', 1e6];
+  const value = bytes / divisor;
+  return new Intl.NumberFormat(language, {
+    style: 'unit', unit, maximumFractionDigits: value < 10 ? 1 : 0,
+  }).format(value);
+}
+
+export function formatDuration(ms) {
+  const [unit, value] = ms < 1000 ? ['millisecond', ms] : ['second', ms / 1000];
+  return new Intl.NumberFormat(language, {
+    style: 'unit', unit, maximumFractionDigits: value < 10 ? 1 : 0,
+  }).format(value);
+}
+
+export function translate(root) {
+  for (const node of root.querySelectorAll('[data-i18n]')) {
+    node.textContent = t(node.dataset.i18n);
+  }
+  for (const node of root.querySelectorAll('[data-i18n-label]')) {
+    node.setAttribute('aria-label', t(node.dataset.i18nLabel));
+  }
+}
+
+function apply(value) {
+  language = value;
+  document.documentElement.lang = language;
+  document.title = t('page-title');
+  translate(document);
+  document.dispatchEvent(new Event('languagechange'));
+}
+
+export function setLanguage(value) {
+  remember(value);
+  apply(value);
+}
+
+export function startLanguage() {
+  const wishes = [remembered(), ...(navigator.languages ?? [navigator.language])];
+  const known = wishes.map((wish) => wish?.slice(0, 2)).find((wish) => LOCALES[wish]);
+  apply(known ?? 'en');
+}
