@@ -110,10 +110,19 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ALL_LIBS)
 	  -Wl,--end-group $(LIBS_FCGI) $(LIBS_WORKER) $(LIBS_CLASSIFIER) \
 	  $(LIBS_NN) $(LIBS_COMMON) -lcmocka -lcurl
 
+# Every tests/integration/test_X.c is one, linked with the helpers beside it.
+INTEGRATION := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integration/test_*.c))
+INTEGRATION_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out \
+                   tests/integration/test_%,$(wildcard tests/integration/*.c)))
+$(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
+	@mkdir -p $(@D) && echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz
+
 .SECONDARY:
 
-.PHONY: test-programs
-test-programs: $(UNIT)
+.PHONY: test-programs integration-programs
+test-programs: $(UNIT) $(INTEGRATION)
+integration-programs: $(INTEGRATION)
 
 .PHONY: unit
 unit: $(UNIT)               ## build and run the unit tests
