@@ -1,9 +1,10 @@
 /*
  * One number in, one number out. A row's kernel is a function of float64 for
- * all types, and one of float32 side by side where networks spend time in it.
+ * all types, and one of vmath.h for float32 where networks spend time in it.
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
+#include "models/nn/vmath.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 struct unary {
     double (*plain)(double x);
     double (*number)(double x, const float *p); /* instead, with attributes */
-    void (*floats)(float *out, const float *x, size_t n, const float *p);
+    enum activation_kind activation; /* for float32, with p as its numbers */
+    void (*floats)(const float *x, float *out, size_t n); /* or this one */
     int64_t (*integer)(int64_t x); /* where float64 would lose digits */
     unsigned types;
     float defaults[2]; /* p: the values of the row's attributes, in order */
@@ -52,8 +54,12 @@ static void run_unary(struct op_call *call) {
 
     for (int i = 0; i < 2 && attributes && attributes[i].name; i++)
         p[i] = node_float(call->node, attributes[i].name, p[i]);
-    if (u->floats && x->type == NN_FLOAT32) {
-        u->floats(call->outputs[0].data, x->data, count, p);
+    if (x->type == NN_FLOAT32 && (u->floats || u->activation)) {
+        const struct activation a = {u->activation, p[0], p[1]};
+        if (u->floats)
+            u->floats(x->data, call->outputs[0].data, count);
+        else
+            vmath_activate(&a, x->data, call->outputs[0].data, count);
         return;
     }
     for (size_t at = 0; at < count; at += NUMBER_CHUNK)
@@ -69,23 +75,8 @@ static double relu(double x) {
     return x < 0 ? 0 : x;
 }
 
-static void relu_floats(float *out, const float *x, size_t n, const float *p) {
-    (void)p;
-#pragma GCC ivdep
-    for (size_t i = 0; i < n; i++)
-        out[i] = x[i] < 0 ? 0 : x[i];
-}
-
 static double leaky_relu(double x, const float *p) {
     return x < 0 ? x * (double)p[0] : x;
-}
-
-static void leaky_relu_floats(float *out, const float *x, size_t n,
-                              const float *p) {
-    const float alpha = p[0];
-#pragma GCC ivdep
-    for (size_t i = 0; i < n; i++)
-        out[i] = x[i] < 0 ? x[i] * alpha : x[i];
 }
 
 static double elu(double x, const float *p) {
@@ -109,61 +100,16 @@ static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
-static void sigmoid_floats(float *out, const float *x, size_t n,
-                           const float *p) {
-    (void)p;
-    for (size_t i = 0; i < n; i++)
-        out[i] = 1 / (1 + expf(-x[i]));
-}
-
 static double hard_sigmoid(double x, const float *p) {
     return fmax(0, fmin(1, (double)p[0] * x + (double)p[1]));
-}
-
-static void hard_sigmoid_floats(float *out, const float *x, size_t n,
-                                const float *p) {
-    const float alpha = p[0], beta = p[1];
-#pragma GCC ivdep
-    for (size_t i = 0; i < n; i++) {
-        const float y = alpha * x[i] + beta;
-        out[i] = y < 0 ? 0 : y > 1 ? 1 : y;
-    }
 }
 
 static double hard_swish(double x) {
     return x * fmax(0, fmin(1, x / 6 + 0.5));
 }
 
-static void hard_swish_floats(float *out, const float *x, size_t n,
-                              const float *p) {
-    (void)p;
+static void sqrt_floats(const float *x, float *out, size_t n) {
 #pragma GCC ivdep
-    for (size_t i = 0; i < n; i++) {
-        const float y = x[i] * (1.0f / 6) + 0.5f;
-        out[i] = x[i] * (y < 0 ? 0 : y > 1 ? 1 : y);
-    }
-}
-
-static void tanh_floats(float *out, const float *x, size_t n, const float *p) {
-    (void)p;
-    for (size_t i = 0; i < n; i++)
-        out[i] = tanhf(x[i]);
-}
-
-static void erf_floats(float *out, const float *x, size_t n, const float *p) {
-    (void)p;
-    for (size_t i = 0; i < n; i++)
-        out[i] = erff(x[i]);
-}
-
-static void exp_floats(float *out, const float *x, size_t n, const float *p) {
-    (void)p;
-    for (size_t i = 0; i < n; i++)
-        out[i] = expf(x[i]);
-}
-
-static void sqrt_floats(float *out, const float *x, size_t n, const float *p) {
-    (void)p;
     for (size_t i = 0; i < n; i++)
         out[i] = sqrtf(x[i]);
 }
@@ -233,15 +179,6 @@ static double clip(double x, const float *p) {
     return y > (double)p[1] ? (double)p[1] : y;
 }
 
-static void clip_floats(float *out, const float *x, size_t n, const float *p) {
-    const float low = p[0], high = p[1];
-#pragma GCC ivdep
-    for (size_t i = 0; i < n; i++) {
-        const float y = x[i] < low ? low : x[i];
-        out[i] = y > high ? high : y;
-    }
-}
-
 static void run_clip_integers(struct op_call *call) {
     const struct tensor *x = call->inputs[0];
     const size_t count = tensor_count(x), size = type_size(x->type);
@@ -261,7 +198,7 @@ static void run_clip_integers(struct op_call *call) {
 }
 
 static void run_clip(struct op_call *call) {
-    static const struct unary u = {.number = clip, .floats = clip_floats};
+    static const struct unary u = {.number = clip};
     const struct tensor *x = call->inputs[0];
     const size_t count = tensor_count(x), size = type_size(x->type);
     const float p[2] = {(float)clip_bound(call, 1, "min", -INFINITY),
@@ -272,7 +209,8 @@ static void run_clip(struct op_call *call) {
         return;
     }
     if (x->type == NN_FLOAT32) {
-        clip_floats(call->outputs[0].data, x->data, count, p);
+        const struct activation a = {ACTIVATION_CLIP, p[0], p[1]};
+        vmath_activate(&a, x->data, call->outputs[0].data, count);
         return;
     }
     for (size_t at = 0; at < count; at += NUMBER_CHUNK)
@@ -327,26 +265,29 @@ static const struct op_attribute to[] = {{"to", ATTRIBUTE_INT}, {0}};
 #define NUMBERS .types = TYPES_NUMBER
 
 const struct op ops_unary[] = {
-    UNARY("Relu", 6, NULL, NUMBERS, .plain = relu, .floats = relu_floats),
+    UNARY("Relu", 6, NULL, NUMBERS, .plain = relu,
+          .activation = ACTIVATION_RELU),
     UNARY("LeakyRelu", 6, alpha, FLOATS, .number = leaky_relu,
-          .floats = leaky_relu_floats, .defaults = {0.01f}),
-    UNARY("Elu", 6, alpha, FLOATS, .number = elu, .defaults = {1}),
+          .activation = ACTIVATION_LEAKY_RELU, .defaults = {0.01f}),
+    UNARY("Elu", 6, alpha, FLOATS, .number = elu, .activation = ACTIVATION_ELU,
+          .defaults = {1}),
     UNARY("Selu", 6, alpha_gamma, FLOATS, .number = selu,
           .defaults = {1.67326319217681884765625f, 1.05070102214813232421875f}),
     UNARY("Celu", 12, alpha, FLOATS, .number = celu, .defaults = {1}),
     UNARY("ThresholdedRelu", 10, alpha, FLOATS, .number = thresholded_relu,
           .defaults = {1}),
     UNARY("Sigmoid", 6, NULL, FLOATS, .plain = sigmoid,
-          .floats = sigmoid_floats),
+          .activation = ACTIVATION_SIGMOID),
     UNARY("HardSigmoid", 6, alpha_beta, FLOATS, .number = hard_sigmoid,
-          .floats = hard_sigmoid_floats, .defaults = {0.2f, 0.5f}),
+          .activation = ACTIVATION_HARD_SIGMOID, .defaults = {0.2f, 0.5f}),
     UNARY("HardSwish", 14, NULL, FLOATS, .plain = hard_swish,
-          .floats = hard_swish_floats),
-    UNARY("Tanh", 6, NULL, FLOATS, .plain = tanh, .floats = tanh_floats),
+          .activation = ACTIVATION_HARD_SWISH),
+    UNARY("Tanh", 6, NULL, FLOATS, .plain = tanh,
+          .activation = ACTIVATION_TANH),
     UNARY("Softplus", 1, NULL, FLOATS, .plain = softplus),
     UNARY("Softsign", 1, NULL, FLOATS, .plain = softsign),
-    UNARY("Erf", 9, NULL, FLOATS, .plain = erf, .floats = erf_floats),
-    UNARY("Exp", 6, NULL, FLOATS, .plain = exp, .floats = exp_floats),
+    UNARY("Erf", 9, NULL, FLOATS, .plain = erf, .floats = vmath_erf),
+    UNARY("Exp", 6, NULL, FLOATS, .plain = exp, .floats = vmath_exp),
     UNARY("Log", 6, NULL, FLOATS, .plain = log),
     UNARY("Sqrt", 6, NULL, FLOATS, .plain = sqrt, .floats = sqrt_floats),
     UNARY("Reciprocal", 6, NULL, FLOATS, .plain = reciprocal),
