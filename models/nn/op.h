@@ -78,6 +78,9 @@ enum op_trait {
     OP_VIEW = 2,
     /* The output depends on the input's shape alone: Shape, Size. */
     OP_SHAPE_ONLY = 4,
+    /* run() reads each input and writes each output in the layout that it is
+     * marked with (infer() marks outputs plain): Concat, Slice, Resize ... */
+    OP_ANY_LAYOUT = 8,
 };
 
 struct op_attribute {

@@ -414,9 +414,9 @@ static const struct op_attribute fmod_attribute[] = {{"fmod", ATTRIBUTE_INT},
 #define FOLD(op_name, first, least, most, ...)                                 \
     {                                                                          \
         .name = op_name, .since = first, .inputs_min = least,                  \
-        .inputs_max = most, .outputs_max = 1, .traits = OP_ELEMENTWISE,        \
-        .infer = infer_broadcast, .run = run_broadcast,                        \
-        .kernel = &(const struct binary) {                                     \
+        .inputs_max = most, .outputs_max = 1,                                  \
+        .traits = OP_ELEMENTWISE | OP_ANY_LAYOUT, .infer = infer_broadcast,    \
+        .run = run_broadcast, .kernel = &(const struct binary) {               \
             __VA_ARGS__                                                        \
         }                                                                      \
     }
@@ -461,7 +461,7 @@ const struct op ops_binary[] = {
      .inputs_min = 2,
      .inputs_max = 2,
      .outputs_max = 1,
-     .traits = OP_ELEMENTWISE,
+     .traits = OP_ELEMENTWISE | OP_ANY_LAYOUT,
      .infer = infer_pow,
      .run = run_broadcast,
      .kernel = &(const struct binary){.floats = pow_floats, .number = pow}},
@@ -470,7 +470,7 @@ const struct op ops_binary[] = {
      .inputs_min = 2,
      .inputs_max = 2,
      .outputs_max = 1,
-     .traits = OP_ELEMENTWISE,
+     .traits = OP_ELEMENTWISE | OP_ANY_LAYOUT,
      .infer = infer_mod,
      .run = run_mod,
      .attributes = fmod_attribute,

@@ -22,14 +22,9 @@ void strided_of_tensor(ptrdiff_t *strides, const struct tensor *t) {
 }
 
 void strided_shape(struct strided *s, const struct tensor *out) {
-    static const int channels_last[] = {0, 3, 1, 2};
     s->rank = out->rank;
     s->tensors = 0;
-    for (int i = 0; i < out->rank; i++) {
-        s->order[i] =
-            out->layout == LAYOUT_CHANNELS_LAST ? channels_last[i] : i;
-        s->dims[s->order[i]] = out->dims[i];
-    }
+    memcpy(s->dims, out->dims, (size_t)out->rank * sizeof *out->dims);
     strided_broadcast(s, out);
 }
 
@@ -40,8 +35,34 @@ void strided_broadcast(struct strided *s, const struct tensor *t) {
 
     strided_of_tensor(own, t);
     for (int i = 0; i < s->rank; i++)
-        strides[s->order[i]] =
+        strides[i] =
             i < missing || t->dims[i - missing] == 1 ? 0 : own[i - missing];
+}
+
+static void move_axis(struct strided *s, int to, int from) {
+    s->dims[to] = s->dims[from];
+    for (int t = 0; t < s->tensors; t++)
+        s->strides[t][to] = s->strides[t][from];
+}
+
+/* Axes of one drop out; the others come into the memory order of tensor 0. */
+static void sort_axes(struct strided *s) {
+    int kept = 0;
+    for (int i = 0; i < s->rank; i++) {
+        if (s->dims[i] == 1)
+            continue;
+        const int64_t dim = s->dims[i];
+        ptrdiff_t strides[STRIDED_TENSORS];
+        for (int t = 0; t < s->tensors; t++)
+            strides[t] = s->strides[t][i];
+        int at = kept++;
+        for (; at > 0 && s->strides[0][at - 1] < strides[0]; at--)
+            move_axis(s, at, at - 1);
+        s->dims[at] = dim;
+        for (int t = 0; t < s->tensors; t++)
+            s->strides[t][at] = strides[t];
+    }
+    s->rank = kept;
 }
 
 static bool joins(const struct strided *s, int outer, int inner) {
@@ -51,23 +72,24 @@ static bool joins(const struct strided *s, int outer, int inner) {
     return true;
 }
 
-/* Drops axes of one, joins axes that are one run of memory in every tensor. */
-static void simplify(struct strided *s) {
+static void join_axes(struct strided *s) {
     int kept = 0;
     for (int i = 0; i < s->rank; i++) {
-        if (s->dims[i] == 1)
-            continue;
-        const bool join = kept > 0 && joins(s, kept - 1, i);
-        const int to = join ? kept - 1 : kept++;
-        s->dims[to] = join ? s->dims[to] * s->dims[i] : s->dims[i];
-        for (int t = 0; t < s->tensors; t++)
-            s->strides[t][to] = s->strides[t][i];
+        const int64_t dim = s->dims[i];
+        if (kept > 0 && joins(s, kept - 1, i)) {
+            const int64_t outer = s->dims[kept - 1];
+            move_axis(s, kept - 1, i);
+            s->dims[kept - 1] = outer * dim;
+        } else {
+            move_axis(s, kept++, i);
+        }
     }
     s->rank = kept;
 }
 
 void strided_begin(struct strided *s) {
-    simplify(s);
+    sort_axes(s);
+    join_axes(s);
     s->more = dims_count(s->dims, s->rank) > 0;
     const int last = s->rank - 1;
     s->row = last < 0 ? 1 : (size_t)s->dims[last];

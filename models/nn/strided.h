@@ -1,5 +1,6 @@
 /*
- * strided: walks several tensors together, row by row, in the order of one.
+ * strided: walks several tensors together, row by row, in the memory order of
+ * the first.
  *
  *     struct strided s;
  *     strided_shape(&s, out);                  tensor 0
@@ -33,7 +34,7 @@ struct strided {
     ptrdiff_t strides[STRIDED_TENSORS][STRIDED_RANK];
 };
 
-/* Walks in the memory order of `out`, which becomes tensor 0. */
+/* `out`, of any layout, becomes tensor 0. */
 void strided_shape(struct strided *s, const struct tensor *out);
 /* The next tensor; it broadcasts to the shape (not checked). */
 void strided_broadcast(struct strided *s, const struct tensor *t);
