@@ -1,0 +1,23 @@
+/*
+ * onnx: an ONNX file (IR of onnx.proto, opset 9..17) as a graph.
+ *
+ *     struct graph *graph = onnx_parse(bytes, size, &err);
+ *
+ * The file is not trusted: names, counts, sizes, types and order are checked,
+ * and what the engine lacks is refused by name of operator, node and opset.
+ * Nothing of the buffer is referred to afterwards. float16 and bfloat16 are
+ * read as float32, which is what the engine computes in; so are inputs and
+ * Casts that ask for float16.
+ */
+#ifndef CONVOY_NN_ONNX_H
+#define CONVOY_NN_ONNX_H
+
+#include "models/nn/graph.h"
+
+#define ONNX_OPSET_MIN 9
+#define ONNX_OPSET_MAX 17
+#define ONNX_BYTES_MAX ((size_t)2 << 30) /* protobuf's own bound */
+
+struct graph *onnx_parse(const void *bytes, size_t size, struct err *err);
+
+#endif

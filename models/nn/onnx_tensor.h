@@ -1,0 +1,19 @@
+/*
+ * onnx_tensor: a TensorProto, in whichever of its encodings, as a tensor.
+ */
+#ifndef CONVOY_NN_ONNX_TENSOR_H
+#define CONVOY_NN_ONNX_TENSOR_H
+
+#include "models/nn/tensor.h"
+
+#include "onnx.pb-c.h"
+
+/* The type that the engine holds numbers of `data_type` in; 0 where it does
+ * not hold them. */
+enum nn_type onnx_type(int32_t data_type);
+
+/* Allocates; tensor_free() is the caller's. */
+int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
+                struct err *err);
+
+#endif

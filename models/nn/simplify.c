@@ -1,0 +1,158 @@
+#include "models/nn/graph.h"
+
+#include <string.h>
+
+static bool is(const struct graph_node *node, const char *op_type) {
+    return strcmp(node->node.op_type, op_type) == 0;
+}
+
+/* ---- nodes that do nothing ---------------------------------------------- */
+
+static bool is_inference_dropout(const struct graph_node *node) {
+    const struct value *training = graph_input(node, 2);
+    if (node->output_count > 1 && node->outputs[1]->uses > 0)
+        return false;
+    return !training || (training->t.data && training->t.type == NN_BOOL &&
+                         tensor_count(&training->t) == 1 &&
+                         *(const uint8_t *)training->t.data == 0);
+}
+
+/* The pads of a Pad, (before..., after...): an attribute up to opset 10, a
+ * constant input since. 0 where they are not known. */
+static int known_pads(const struct graph_node *node, const int64_t **pads) {
+    const struct value *input = graph_input(node, 1);
+    if (!input)
+        return node_ints(&node->node, "pads", pads);
+    if (!input->t.data || input->t.type != NN_INT64 || input->t.rank != 1)
+        return 0;
+    *pads = input->t.data;
+    return (int)tensor_count(&input->t);
+}
+
+static bool pads_nothing(const struct graph_node *node) {
+    const int64_t *pads;
+    int count = known_pads(node, &pads);
+    for (int i = 0; i < count; i++)
+        if (pads[i] != 0)
+            return false;
+    return count > 0;
+}
+
+static bool casts_to_same_type(const struct graph_node *node) {
+    const struct value *x = graph_input(node, 0);
+    return x->t.rank >= 0 &&
+           node_int(&node->node, "to", 0) == (int64_t)x->t.type;
+}
+
+static bool does_nothing(const struct graph_node *node) {
+    return is(node, "Identity") ||
+           (is(node, "Dropout") && is_inference_dropout(node)) ||
+           (is(node, "Pad") && pads_nothing(node)) ||
+           (is(node, "Cast") && casts_to_same_type(node));
+}
+
+/* ---- Transpose behind Transpose ----------------------------------------- */
+
+static int merge_transposes(struct graph *graph, struct graph_node *node,
+                            struct err *err) {
+    struct value *x = graph_input(node, 0);
+    struct graph_node *first = x->producer;
+    const int64_t *p, *q;
+    int64_t perm[NN_MAX_RANK];
+    bool identity = true;
+
+    if (!is(node, "Transpose") || !first || !first->op ||
+        !is(first, "Transpose"))
+        return 0;
+    int rank = node_ints(&first->node, "perm", &p);
+    if (rank == 0 || rank > NN_MAX_RANK ||
+        node_ints(&node->node, "perm", &q) != rank)
+        return 0;
+    for (int i = 0; i < rank; i++) {
+        if (q[i] < 0 || q[i] >= rank || p[q[i]] < 0 || p[q[i]] >= rank)
+            return 0; /* infer() says what is wrong */
+        perm[i] = p[q[i]];
+        identity = identity && perm[i] == i;
+    }
+    if (identity) {
+        graph_forward(node, graph_input(first, 0));
+        return 0;
+    }
+    struct attribute merged = {
+        .name = "perm", .kind = ATTRIBUTE_INTS, .count = rank};
+    int64_t *ints = graph_alloc(graph, sizeof perm, err);
+    if (!ints)
+        return -1;
+    memcpy(ints, perm, sizeof perm);
+    merged.ints = ints;
+    node->inputs[0] = graph_input(first, 0);
+    return graph_set_attribute(graph, node, &merged, err);
+}
+
+/* ---- Pad into Conv ------------------------------------------------------ */
+
+static bool pads_spatial_zeros(const struct graph_node *pad,
+                               const int64_t **pads) {
+    float value = node_float(&pad->node, "value", 0.0f);
+    if (strcmp(node_string(&pad->node, "mode", "constant"), "constant") != 0 ||
+        graph_input(pad, 3) ||
+        (graph_input(pad, 2) && !graph_scalar(graph_input(pad, 2), &value)) ||
+        value != 0.0f || known_pads(pad, pads) != 8)
+        return false;
+    for (int i = 0; i < 8; i++) {
+        bool spatial = i % 4 >= 2;
+        if ((*pads)[i] < 0 || (*pads)[i] > INT32_MAX ||
+            (!spatial && (*pads)[i] != 0))
+            return false;
+    }
+    return true;
+}
+
+static int merge_pad(struct graph *graph, struct graph_node *conv,
+                     struct err *err) {
+    struct graph_node *pad = graph_input(conv, 0)->producer;
+    const char *auto_pad = node_string(&conv->node, "auto_pad", "NOTSET");
+    const int64_t *before, *own;
+
+    if (!is(conv, "Conv") || !pad || !pad->op || !is(pad, "Pad") ||
+        !pads_spatial_zeros(pad, &before))
+        return 0;
+    int own_count = node_ints(&conv->node, "pads", &own);
+    bool valid = strcmp(auto_pad, "VALID") == 0;
+    if ((!valid && strcmp(auto_pad, "NOTSET") != 0) ||
+        (own_count != 0 && own_count != 4))
+        return 0;
+    int64_t *sum = graph_alloc(graph, 4 * sizeof *sum, err);
+    if (!sum)
+        return -1;
+    const int64_t added[4] = {before[2], before[3], before[6], before[7]};
+    for (int i = 0; i < 4; i++) {
+        int64_t from = own_count && !valid ? own[i] : 0;
+        if (from < 0 || from > INT32_MAX)
+            return 0;
+        sum[i] = from + added[i];
+    }
+    conv->inputs[0] = graph_input(pad, 0);
+    const struct attribute pads = {
+        .name = "pads", .kind = ATTRIBUTE_INTS, .ints = sum, .count = 4};
+    const struct attribute explicit = {
+        .name = "auto_pad", .kind = ATTRIBUTE_STRING, .s = "NOTSET"};
+    if (graph_set_attribute(graph, conv, &pads, err) < 0)
+        return -1;
+    return graph_set_attribute(graph, conv, &explicit, err);
+}
+
+int graph_simplify(struct graph *graph, struct err *err) {
+    for (int i = 0; i < graph->node_count; i++) {
+        struct graph_node *node = graph->nodes[i];
+        if (node->input_count == 0 || !node->inputs[0])
+            continue;
+        if (does_nothing(node))
+            graph_forward(node, graph_input(node, 0));
+        else if (merge_transposes(graph, node, err) < 0 ||
+                 merge_pad(graph, node, err) < 0)
+            return graph_error(graph, node, err);
+    }
+    graph_tidy(graph);
+    return 0;
+}
