@@ -114,8 +114,9 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err);
 /* ---- for the ops_*.c ---------------------------------------------------- */
 
 /* Each table ends with a row without a name. */
-extern const struct op ops_unary[], ops_binary[], ops_move[], ops_shape[],
-    ops_reduce[], ops_matmul[], ops_window[];
+extern const struct op ops_unary[], ops_binary[], ops_shape[], ops_move[],
+    ops_gather[], ops_pad[], ops_resize[], ops_reduce[], ops_line[],
+    ops_normalise[], ops_matmul[], ops_window[], ops_quantise[];
 
 const struct attribute *node_attribute(const struct node *node,
                                        const char *name);

@@ -1,0 +1,177 @@
+/*
+ * Pad: constant, reflect and edge. Negative pads cut off.
+ */
+#include "models/nn/number.h"
+#include "models/nn/op.h"
+#include "models/nn/strided.h"
+
+#include <string.h>
+
+#define PAD_MAX INT32_MAX
+
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE };
+
+struct pads {
+    enum pad_mode mode;
+    int64_t before[NN_MAX_RANK], after[NN_MAX_RANK];
+};
+
+/* Attributes until opset 10, then inputs: pads, value. */
+static int pads_of(const struct op_call *call, struct pads *p,
+                   struct err *err) {
+    static const char *const modes[] = {"constant", "reflect", "edge"};
+    const char *mode = node_string(call->node, "mode", "constant");
+    const int rank = call->inputs[0]->rank;
+    int64_t input[2 * NN_MAX_RANK];
+    const int64_t *pads = input;
+    int count;
+
+    for (p->mode = PAD_CONSTANT; p->mode <= PAD_EDGE; p->mode++)
+        if (strcmp(mode, modes[p->mode]) == 0)
+            break;
+    if (p->mode > PAD_EDGE)
+        return err_set(err, "Pad's mode %s is not supported", mode);
+    if (!op_has(call, 1))
+        count = node_ints(call->node, "pads", &pads);
+    else if (op_known_ints(call, 1, input, &count, 2 * NN_MAX_RANK, err) < 0)
+        return -1;
+    if (count != 2 * rank)
+        return err_set(err, "Pad has %d pads for rank %d", count, rank);
+    for (int i = 0; i < rank; i++) {
+        p->before[i] = pads[i];
+        p->after[i] = pads[rank + i];
+        if (pads[i] < -PAD_MAX || pads[i] > PAD_MAX ||
+            pads[rank + i] < -PAD_MAX || pads[rank + i] > PAD_MAX)
+            return err_set(err, "Pad by %lld and %lld is out of range",
+                           (long long)pads[i], (long long)pads[rank + i]);
+    }
+    return 0;
+}
+
+/* Reflection needs numbers to mirror, an edge at least one. */
+static int check_mirror(const struct pads *p, int64_t dim, int axis,
+                        struct err *err) {
+    const int64_t most = p->mode == PAD_REFLECT ? dim - 1
+                         : dim > 0              ? PAD_MAX
+                                                : 0;
+    if (p->mode != PAD_CONSTANT &&
+        (p->before[axis] > most || p->after[axis] > most))
+        return err_set(err,
+                       "Pad has too little to mirror along axis %d, which "
+                       "is %lld long",
+                       axis, (long long)dim);
+    return 0;
+}
+
+static int infer_pad(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    int64_t dims[NN_MAX_RANK];
+    struct pads p;
+
+    if (op_types(call, 0, TYPES_ALL, err) < 0 || pads_of(call, &p, err) < 0)
+        return -1;
+    if (op_has(call, 2) && (call->inputs[2]->type != x->type ||
+                            tensor_count(call->inputs[2]) != 1))
+        return err_set(err, "Pad's value is not one number of %s",
+                       type_name(x->type));
+    for (int i = 0; i < x->rank; i++) {
+        if (check_mirror(&p, x->dims[i], i, err) < 0)
+            return -1;
+        dims[i] = x->dims[i] + p.before[i] + p.after[i];
+    }
+    return op_output(call, 0, x->type, x->rank, dims, err);
+}
+
+static void fill(const struct op_call *call) {
+    const struct tensor *out = &call->outputs[0];
+    const size_t size = type_size(out->type);
+    char number[8];
+
+    if (op_has(call, 2))
+        memcpy(number, call->inputs[2]->data, size);
+    else
+        number_put_doubles(
+            number, out->type,
+            &(double){(double)node_float(call->node, "value", 0)}, 1);
+    for (size_t i = 0; i < tensor_count(out); i++)
+        memcpy((char *)out->data + i * size, number, size);
+}
+
+static void run_constant(struct op_call *call, const struct pads *p) {
+    const struct tensor *x = call->inputs[0], *out = &call->outputs[0];
+    const ptrdiff_t size = (ptrdiff_t)type_size(x->type);
+    ptrdiff_t from[NN_MAX_RANK], to[NN_MAX_RANK], start = 0, at = 0;
+    int64_t dims[NN_MAX_RANK];
+
+    fill(call);
+    strided_of_tensor(from, x);
+    strided_of_tensor(to, out);
+    for (int i = 0; i < x->rank; i++) {
+        const int64_t cut_before = p->before[i] < 0 ? -p->before[i] : 0;
+        const int64_t cut_after = p->after[i] < 0 ? -p->after[i] : 0;
+        dims[i] = x->dims[i] - cut_before - cut_after;
+        if (dims[i] <= 0)
+            return;
+        start += cut_before * from[i];
+        at += (p->before[i] > 0 ? p->before[i] : 0) * to[i];
+    }
+    strided_copy((size_t)size, x->rank, dims, (char *)out->data + at * size, to,
+                 (const char *)x->data + start * size, from);
+}
+
+/* The coordinate that padding at `at` repeats. */
+static int64_t mirrored(enum pad_mode mode, int64_t at, int64_t dim) {
+    if (at < 0)
+        return mode == PAD_EDGE ? 0 : -at;
+    if (at >= dim)
+        return mode == PAD_EDGE ? dim - 1 : 2 * (dim - 1) - at;
+    return at;
+}
+
+static void run_mirror(struct op_call *call, const struct pads *p) {
+    const struct tensor *x = call->inputs[0], *out = &call->outputs[0];
+    const ptrdiff_t size = (ptrdiff_t)type_size(x->type);
+    ptrdiff_t from[NN_MAX_RANK], to[NN_MAX_RANK];
+    int64_t at[NN_MAX_RANK] = {0};
+
+    strided_of_tensor(from, x);
+    strided_of_tensor(to, out);
+    for (size_t n = tensor_count(out); n > 0; n--) {
+        ptrdiff_t source = 0, target = 0;
+        for (int k = 0; k < x->rank; k++) {
+            source +=
+                from[k] * mirrored(p->mode, at[k] - p->before[k], x->dims[k]);
+            target += to[k] * at[k];
+        }
+        memcpy((char *)out->data + target * size,
+               (const char *)x->data + source * size, (size_t)size);
+        for (int k = x->rank - 1; k >= 0; k--) {
+            if (++at[k] < out->dims[k])
+                break;
+            at[k] = 0;
+        }
+    }
+}
+
+static void run_pad(struct op_call *call) {
+    struct pads p;
+    pads_of(call, &p, NULL);
+    if (p.mode == PAD_CONSTANT)
+        run_constant(call, &p);
+    else
+        run_mirror(call, &p);
+}
+
+static const struct op_attribute pads_mode_value[] = {
+    {"pads", ATTRIBUTE_INTS},
+    {"mode", ATTRIBUTE_STRING},
+    {"value", ATTRIBUTE_FLOAT},
+    {0}};
+static const struct op_attribute mode_only[] = {{"mode", ATTRIBUTE_STRING},
+                                                {0}};
+
+const struct op ops_pad[] = {{"Pad", 2, 1, 1, 1, OP_ANY_LAYOUT, infer_pad,
+                              run_pad, NULL, pads_mode_value, NULL},
+                             {"Pad", 11, 2, 3, 1, OP_ANY_LAYOUT, infer_pad,
+                              run_pad, NULL, mode_only, NULL},
+                             {0}};
