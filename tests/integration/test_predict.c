@@ -276,7 +276,7 @@ static void predict_ten_at_once_infer_once(void **state) {
     }
     assert_int_equal(stored, 1);
     /* The worker says a line about every image it has answered. */
-    assert_int_equal(stack_log_lines("worker", "event=answered", id), 1);
+    assert_int_equal(stack_log_lines("worker", "event=job-done", id), 1);
     picture_free(&picture);
 }
 
