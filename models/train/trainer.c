@@ -26,6 +26,7 @@ const struct settings trainer_defaults = {
 
 #define WHITEN_IMAGES 5000          /* as in the original */
 #define LOOKAHEAD_IMAGES (5 * 1024) /* likewise: five steps of 1024 */
+#define LOOKAHEAD_TIMES 20          /* in a run, at least */
 #define SHUFFLE_STREAM (1ull << 60)
 
 struct trainer {
@@ -212,9 +213,12 @@ static void shuffle(struct trainer *t, int epoch) {
     rng_shuffle(&rng, t->order, count);
 }
 
-/* Lookahead runs after so many images, in whole steps. */
-static bool lookahead_due(const struct trainer *t, long step) {
+/* Lookahead runs after so many images, in whole steps; in a short run more
+ * often, so that the slow weights, which the run ends with, have moved. */
+static bool lookahead_due(const struct trainer *t, long step, long steps) {
     long every = LOOKAHEAD_IMAGES / t->settings.batch;
+    if (every > steps / LOOKAHEAD_TIMES)
+        every = steps / LOOKAHEAD_TIMES;
     return every < 1 || step % every == 0;
 }
 
@@ -228,7 +232,7 @@ static void train_batch(struct trainer *t, int epoch, int first, int n,
     optimiser_step(t->net, &t->optimiser, t->settings.batch, step, steps);
     if (step + 1 == steps)
         optimiser_lookahead(t->net, t->slow, 1);
-    else if (lookahead_due(t, step + 1))
+    else if (lookahead_due(t, step + 1, steps))
         optimiser_lookahead(t->net, t->slow,
                             optimiser_lookahead_decay(step + 1, steps));
 }

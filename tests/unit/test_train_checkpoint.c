@@ -1,0 +1,145 @@
+#include "tests/unit/train_tiny.h"
+
+#include "models/train/checkpoint.h"
+
+#include <sys/stat.h>
+
+enum { COUNT = 50, EPOCHS = 3 };
+
+struct numbers {
+    struct epoch_record history[EPOCHS];
+    float values[COUNT], momentum[COUNT], slow[COUNT];
+};
+
+static struct checkpoint refer(struct numbers *n) {
+    struct checkpoint c = {.settings = trainer_defaults,
+                           .fingerprint = 77,
+                           .epochs_done = 2,
+                           .count = COUNT,
+                           .history = n->history,
+                           .values = n->values,
+                           .momentum = n->momentum,
+                           .slow = n->slow};
+    c.settings.epochs = EPOCHS;
+    return c;
+}
+
+struct fixture {
+    struct tiny tiny;
+    char path[128];
+    struct numbers written, got;
+};
+
+static int open_checkpoint(void **state) {
+    static struct fixture f;
+    struct err err = {0};
+    f = (struct fixture){0};
+    tiny_open(&f.tiny, 1);
+    snprintf(f.path, sizeof f.path, "%s/checkpoint", f.tiny.folder);
+    for (int i = 0; i < COUNT; i++) {
+        f.written.values[i] = (float)i;
+        f.written.momentum[i] = (float)-i;
+        f.written.slow[i] = (float)i / 3;
+    }
+    f.written.history[1].loss = 1.5;
+    struct checkpoint c = refer(&f.written);
+    *state = &f;
+    return checkpoint_write(f.path, &c, &err);
+}
+
+static int close_checkpoint(void **state) {
+    tiny_close(&((struct fixture *)*state)->tiny);
+    return 0;
+}
+
+static void train_checkpoint_gives_back_what_was_written(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct checkpoint c = refer(&f->got);
+    c.epochs_done = 0;
+    if (checkpoint_read(f->path, &c, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(c.epochs_done, 2);
+    assert_memory_equal(&f->got, &f->written, sizeof f->got);
+    struct settings settings;
+    assert_int_equal(checkpoint_read_settings(f->path, &settings, &err), 0);
+    assert_memory_equal(&settings, &c.settings, sizeof settings);
+}
+
+static void refuse(struct fixture *f, const struct checkpoint *expected,
+                   const char *why) {
+    struct err err = {0};
+    struct checkpoint c = *expected;
+    assert_int_equal(checkpoint_read(f->path, &c, &err), -1);
+    if (!strstr(err.text, why))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+}
+
+static void train_checkpoint_refuses_another_run(void **state) {
+    struct fixture *f = *state;
+    struct checkpoint c = refer(&f->got);
+    c.settings.rate = 3;
+    refuse(f, &c, "other settings");
+    c = refer(&f->got);
+    c.count = COUNT - 1;
+    refuse(f, &c, "another network");
+    c = refer(&f->got);
+    c.fingerprint = 78;
+    refuse(f, &c, "other images");
+}
+
+static void train_checkpoint_refuses_a_damaged_file(void **state) {
+    struct fixture *f = *state;
+    struct checkpoint c = refer(&f->got);
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    FILE *file = fopen(f->path, "r+b");
+    fseek(file, st.st_size - 40, SEEK_SET); /* among the last numbers */
+    fputc(1, file);
+    fclose(file);
+    refuse(f, &c, "is damaged");
+    assert_int_equal(truncate(f->path, st.st_size - 1), 0);
+    refuse(f, &c, "is damaged");
+    assert_int_equal(truncate(f->path, 20), 0);
+    refuse(f, &c, "no checkpoint");
+    assert_int_equal(truncate(f->path, 0), 0);
+    refuse(f, &c, "no checkpoint");
+    assert_int_equal(unlink(f->path), 0);
+    refuse(f, &c, "No such file");
+}
+
+static void train_checkpoint_refuses_a_foreign_file(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings;
+    assert_int_equal(checkpoint_read_settings(f->tiny.file, &settings, &err),
+                     -1);
+    assert_non_null(strstr(err.text, "is no checkpoint"));
+}
+
+static void
+train_checkpoint_keeps_the_old_one_where_it_cannot_write(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct checkpoint c = refer(&f->written);
+    char beside[160];
+    snprintf(beside, sizeof beside, "%s.new", f->path);
+    assert_int_equal(mkdir(beside, 0700), 0); /* in its way */
+    assert_int_equal(checkpoint_write(f->path, &c, &err), -1);
+    assert_non_null(strstr(err.text, beside));
+    train_checkpoint_gives_back_what_was_written(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define CHECKPOINT_TEST(name)                                                  \
+    cmocka_unit_test_setup_teardown(name, open_checkpoint, close_checkpoint)
+        CHECKPOINT_TEST(train_checkpoint_gives_back_what_was_written),
+        CHECKPOINT_TEST(train_checkpoint_refuses_another_run),
+        CHECKPOINT_TEST(train_checkpoint_refuses_a_damaged_file),
+        CHECKPOINT_TEST(train_checkpoint_refuses_a_foreign_file),
+        CHECKPOINT_TEST(
+            train_checkpoint_keeps_the_old_one_where_it_cannot_write),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,212 @@
+/* Runs on a tiny set: they learn, they repeat, they go on where they were. */
+#include "tests/unit/train_tiny.h"
+
+#include "models/train/progress.h"
+
+enum { IMAGES = 70 };
+
+struct fixture {
+    struct tiny tiny;
+    struct dataset images;
+    char checkpoint[128];
+};
+
+static int open_images(void **state) {
+    static struct fixture f;
+    struct err err = {0};
+    tiny_open(&f.tiny, IMAGES);
+    const char *file = f.tiny.file;
+    snprintf(f.checkpoint, sizeof f.checkpoint, "%s/checkpoint", f.tiny.folder);
+    *state = &f;
+    return dataset_read_cifar10(&f.images, &file, 1, &err);
+}
+
+static int close_images(void **state) {
+    struct fixture *f = *state;
+    dataset_free(&f->images);
+    tiny_close(&f->tiny);
+    return 0;
+}
+
+static struct trainer *
+open_trainer(struct fixture *f, const struct settings *settings, int threads) {
+    struct err err = {0};
+    struct trainer *t = trainer_open(settings, &f->images, threads, &err);
+    if (!t)
+        fail_msg("%s", err.text);
+    return t;
+}
+
+/* Where progress goes: sets `stop` once `lines` epochs were told. */
+struct watcher {
+    int lines;
+    volatile sig_atomic_t stop;
+};
+
+static ssize_t watch(void *cookie, const char *text, size_t size) {
+    struct watcher *w = cookie;
+    for (size_t i = 0; i < size; i++)
+        if (text[i] == '\n' && --w->lines == 0)
+            w->stop = 1;
+    return (ssize_t)size;
+}
+
+/* Trains until `lines` epochs are done; 0 is all. */
+static int run(struct fixture *f, struct trainer *t, int lines) {
+    struct err err = {0};
+    struct progress progress;
+    struct watcher watcher = {.lines = lines};
+    FILE *out =
+        fopencookie(&watcher, "w", (cookie_io_functions_t){.write = watch});
+    assert_non_null(out);
+    progress_open(&progress, out, trainer_settings(t)->epochs,
+                  trainer_epochs_done(t));
+    int rc = trainer_run(t, f->checkpoint, &progress, &watcher.stop, &err);
+    fclose(out);
+    if (rc < 0)
+        fail_msg("%s", err.text);
+    return rc;
+}
+
+static void assert_same(struct trainer *a, struct trainer *b) {
+    const struct network *x = trainer_network(a), *y = trainer_network(b);
+    assert_int_equal(x->count, y->count);
+    assert_memory_equal(x->values, y->values, x->count * sizeof *x->values);
+    assert_memory_equal(x->momentum, y->momentum,
+                        x->count * sizeof *x->momentum);
+    for (int i = 0; i < trainer_epochs_done(a); i++) {
+        const struct epoch_record *p = trainer_epoch(a, i);
+        const struct epoch_record *q = trainer_epoch(b, i);
+        assert_true(p->loss == q->loss);
+        assert_true(p->validation_loss == q->validation_loss);
+    }
+}
+
+static void train_trainer_learns_the_tiny_set(void **state) {
+    struct fixture *f = *state;
+    struct settings settings = tiny_settings();
+    settings.epochs = 20;
+    settings.rate = 40; /* few steps: longer ones */
+    struct trainer *t = open_trainer(f, &settings, 2);
+    assert_int_equal(run(f, t, 0), 0);
+    const struct epoch_record *last = trainer_epoch(t, 19);
+    assert_true(last->loss < trainer_epoch(t, 0)->loss - 0.5);
+    assert_true(last->validation_accuracy >= 0.9);
+    assert_int_equal(trainer_epochs_done(t), 20);
+    assert_int_equal(trainer_training_set(t)->count, IMAGES - 10);
+    assert_true(trainer_seconds(t) > 0);
+    trainer_close(t);
+}
+
+static void
+train_trainer_repeats_a_seed_on_any_number_of_threads(void **state) {
+    struct fixture *f = *state;
+    struct settings settings = tiny_settings();
+    struct trainer *one = open_trainer(f, &settings, 1);
+    struct trainer *three = open_trainer(f, &settings, 3);
+    settings.seed++;
+    struct trainer *other = open_trainer(f, &settings, 1);
+    run(f, one, 0);
+    run(f, three, 0);
+    run(f, other, 0);
+    assert_same(one, three);
+    assert_memory_not_equal(trainer_network(one)->values,
+                            trainer_network(other)->values,
+                            trainer_network(one)->count * sizeof(float));
+    trainer_close(one);
+    trainer_close(three);
+    trainer_close(other);
+}
+
+/* Stopped after one epoch, in the middle of the second: the checkpoint is the
+ * first's, and from it the run ends as if nothing had been. */
+static void train_trainer_goes_on_bit_for_bit(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings = tiny_settings();
+    struct trainer *whole = open_trainer(f, &settings, 1);
+    struct trainer *broken = open_trainer(f, &settings, 2);
+    struct trainer *resumed = open_trainer(f, &settings, 2);
+    assert_int_equal(run(f, whole, 0), 0);
+    assert_int_equal(run(f, broken, 1), 1);
+    assert_int_equal(trainer_epochs_done(broken), 1);
+    if (trainer_resume(resumed, f->checkpoint, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(trainer_epochs_done(resumed), 1);
+    assert_int_equal(run(f, resumed, 0), 0);
+    assert_same(whole, resumed);
+    trainer_close(whole);
+    trainer_close(broken);
+    trainer_close(resumed);
+}
+
+static void train_trainer_measures_what_a_checkpoint_holds(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings = tiny_settings();
+    struct trainer *t = open_trainer(f, &settings, 2);
+    struct trainer *again = open_trainer(f, &settings, 1);
+    struct epoch_record record = {0};
+    run(f, t, 0);
+    assert_int_equal(trainer_resume(again, f->checkpoint, &err), 0);
+    trainer_validate(again, &record);
+    assert_true(record.validation_loss == trainer_epoch(t, 2)->validation_loss);
+    assert_int_equal(run(f, again, 0), 0); /* nothing is left to do */
+    assert_same(t, again);
+    trainer_close(t);
+    trainer_close(again);
+}
+
+static void train_trainer_says_when_it_diverges(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct progress progress;
+    struct settings settings = tiny_settings();
+    settings.rate = 1e30;
+    struct trainer *t = open_trainer(f, &settings, 1);
+    FILE *out = fopen("/dev/null", "w");
+    progress_open(&progress, out, settings.epochs, 0);
+    assert_int_equal(trainer_run(t, f->checkpoint, &progress, NULL, &err), -1);
+    assert_non_null(strstr(err.text, "try a smaller learning rate"));
+    fclose(out);
+    trainer_close(t);
+}
+
+static void refuse(struct fixture *f, const struct settings *settings,
+                   const char *why) {
+    struct err err = {0};
+    assert_null(trainer_open(settings, &f->images, 1, &err));
+    if (!strstr(err.text, why))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+}
+
+static void train_trainer_refuses_settings_that_make_no_sense(void **state) {
+    struct fixture *f = *state;
+    struct settings s = tiny_settings();
+    s.validation = IMAGES;
+    refuse(f, &s, "cannot hold out");
+    s = tiny_settings();
+    s.momentum = 1;
+    refuse(f, &s, "momentum");
+    s = tiny_settings();
+    s.rate = 0;
+    refuse(f, &s, "learning rate");
+    s = tiny_settings();
+    s.batch = 0;
+    refuse(f, &s, "batch");
+    s = tiny_settings();
+    strcpy(s.architecture, "vgg");
+    refuse(f, &s, "\"vgg\"");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(train_trainer_learns_the_tiny_set),
+        cmocka_unit_test(train_trainer_repeats_a_seed_on_any_number_of_threads),
+        cmocka_unit_test(train_trainer_goes_on_bit_for_bit),
+        cmocka_unit_test(train_trainer_measures_what_a_checkpoint_holds),
+        cmocka_unit_test(train_trainer_says_when_it_diverges),
+        cmocka_unit_test(train_trainer_refuses_settings_that_make_no_sense),
+    };
+    return cmocka_run_group_tests(tests, open_images, close_images);
+}
