@@ -23,9 +23,9 @@ export class Problem extends Error {
 // What an HTTP status means where the body does not say it.
 const SLUG_OF_STATUS = {
   400: 'bad-request', 404: 'not-found', 405: 'method-not-allowed',
-  408: 'request-timeout', 409: 'unfinished', 413: 'too-large',
-  415: 'unsupported-image-type', 429: 'rate-limited', 502: 'unavailable',
-  503: 'unavailable', 504: 'unavailable',
+  408: 'request-timeout', 409: 'not-finished', 413: 'too-large',
+  415: 'unsupported-image-type', 429: 'rate-limited', 502: 'front-unavailable',
+  503: 'front-unavailable', 504: 'front-unavailable',
 };
 
 // Retry-After: seconds or a date (RFC 9110, 10.2.3) -> ms, or null.

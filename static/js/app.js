@@ -17,6 +17,7 @@ const byId = (id) => document.getElementById(id);
 const models = new Models();
 const lanes = new Lanes(LANES);
 const cards = new Set();
+const touch = matchMedia('(pointer: coarse)'); // nothing to drop with
 const opacity = { value: 60 }; // per cent, of the activation map
 let announcer, knowledge;
 
@@ -24,7 +25,7 @@ function showFilled() {
   document.body.classList.toggle('filled', cards.size > 0);
   byId('results').hidden = cards.size === 0;
   byId('clear').hidden = cards.size < 2;
-  byId('drop-title').textContent = t(cards.size ? 'drop-more' : 'drop-here');
+  byId('drop-title').textContent = t(cards.size ? 'drop-more' : touch.matches ? 'touch-title' : 'drop-here');
 }
 
 function removeCard(card) {

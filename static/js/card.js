@@ -68,11 +68,12 @@ export class Card {
   // ---- the photo ----
 
   #showPhoto() {
-    const { photo, picture, nopreview } = this.#parts;
+    const { stage, photo, picture, nopreview } = this.#parts;
     this.#photoUrl = URL.createObjectURL(this.#submission.file);
     picture.addEventListener('load', () => {
       const { naturalWidth: width, naturalHeight: height } = picture;
-      photo.style.setProperty('--ratio', width / height || 1);
+      stage.style.setProperty('--ratio', width / height || 1);
+      stage.style.setProperty('--backdrop', `url("${picture.src}")`);
       photo.classList.toggle('tiny', Math.max(width, height) < TINY);
     });
     picture.addEventListener('error', () => {
@@ -131,7 +132,6 @@ export class Card {
     retry.textContent = t(paused ? 'retry-now' : 'retry');
     smaller.textContent = t('shrink');
     smaller.hidden = !this.#shrinkable;
-    retry.hidden = !smaller.hidden;
     if (paused) this.#startCountdown();
     else this.#offerShrinking(problem);
   }
@@ -241,7 +241,7 @@ export class Card {
     } catch (problem) {
       if (problem.name === 'AbortError' || index !== this.#chosen) return;
       this.#heatmap.hide();
-      this.#mapTrouble = problem.slug === 'no-map' ? 'no-map-label' : 'map-failed';
+      this.#mapTrouble = problem.slug === 'no-heatmap' ? 'no-map-label' : 'map-failed';
     }
     mapnote.textContent = this.#mapTrouble ? t(this.#mapTrouble) : '';
     mapnote.hidden = !this.#mapTrouble;
