@@ -7,6 +7,7 @@
 
 #include "common/digest.h"
 #include "common/file.h"
+#include "models/nn/gemm.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -207,6 +208,10 @@ static int load(struct classifier *c, const char *path,
     c->softmax = !nn_ends_in_softmax(c->network);
     c->explainable = nn_explainable(c->network);
     return 0;
+}
+
+void classifier_choose_kernels(char **argv) {
+    gemm_choose_core(argv);
 }
 
 struct classifier *classifier_load(const char *path, struct err *err) {

@@ -30,6 +30,11 @@
 #define CLASSIFIER_MAP_CELLS 1024 /* 32x32; a finer map is averaged down */
 #define CLASSIFIER_VERSION_LEN 12
 
+/* To be called first in main(): sees to it that BLAS uses the kernels that fit
+ * the processor, for which it may execute the program anew; see
+ * gemm_choose_core(). */
+void classifier_choose_kernels(char **argv);
+
 /* `path` is a folder with model.onnx (or onnx/model.onnx), or an .onnx file;
  * the other files are looked for beside it. Where no file names the labels
  * they are "class 0", "class 1", ...
