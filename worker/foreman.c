@@ -1,0 +1,307 @@
+#include "worker/foreman.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/batch.h"
+#include "worker/batcher.h"
+#include "worker/link.h"
+#include "worker/pool.h"
+#include "worker/writer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#define ANNOUNCE_MS 5000
+#define ANNOUNCE_TTL_S 15
+#define QUIET_MS 250  /* a job may still be on its way when we ask for none */
+#define TAKE_MAX 1024 /* messages before the hands are looked at again */
+
+/* A hand that comes back finds its next batch here: credits for twice what
+ * the hands can have in work. */
+#define CREDITS(s) ((s)->hands * (s)->batch * 2)
+
+struct foreman {
+    const struct settings *settings;
+    struct pool *pool;
+    struct link *link;
+    struct writer *writer;
+    struct batcher batcher;
+    int signals;
+    struct pollfd *fds; /* the pool's, then the writer, then the signals */
+    bool draining, quitting;
+    int64_t last_job_ms; /* or when draining began */
+    int64_t announced_ms, started_wall_ms;
+    int64_t done, failed;
+};
+
+/* ---- the end of a task --------------------------------------------------- */
+
+static void log_task(const struct task *task) {
+    const struct answer *a = &task->answer;
+    const struct job_header *job = &task->header;
+    if (a->failed)
+        log_event(LOG_WARN, "job-failed", "request", job->request, "id",
+                  job->id.text, "attempt", log_number(job->attempt, 0),
+                  "reason", a->text, NULL);
+    else
+        log_event(LOG_INFO, "job-done", "request", job->request, "id",
+                  job->id.text, "attempt", log_number(job->attempt, 0),
+                  "decode_ms", log_number(a->decode_ms, 2), "infer_ms",
+                  log_number(a->infer_ms, 2), "total_ms",
+                  log_number(a->total_ms, 2), NULL);
+}
+
+static void end_task(struct foreman *f, struct task *task) {
+    log_task(task);
+    if (task->answer.failed)
+        f->failed++;
+    else
+        f->done++;
+    link_report(f->link, task);
+    task_free(task);
+}
+
+static void settle(struct foreman *f, struct task *task) {
+    if (task->answer.failed)
+        end_task(f, task);
+    else
+        writer_put(f->writer, task);
+}
+
+/* ---- the ways of a task -------------------------------------------------- */
+
+static void take_job(struct foreman *f, struct task *task) {
+    const char *version = id_version(&task->header.id);
+    task->model = pool_find_model(f->pool, version);
+    f->last_job_ms = task->received_ms;
+    log_event(LOG_DEBUG, "job-received", "request", task->header.request, "id",
+              task->header.id.text, NULL);
+    if (task->model >= 0) {
+        batcher_put(&f->batcher, task);
+        return;
+    }
+    task_fail(task, "this worker has no model of version %s", version);
+    end_task(f, task);
+}
+
+static void take_jobs(struct foreman *f) {
+    struct task *task;
+    for (int i = 0; i < TAKE_MAX && (task = link_take(f->link)); i++)
+        take_job(f, task);
+}
+
+static void put_back(struct foreman *f, struct task *const *tasks, int count) {
+    while (count > 0)
+        batcher_put_back(&f->batcher, tasks[--count]);
+}
+
+static void give_batches(struct foreman *f, int64_t now_ms) {
+    struct task *batch[BATCH_MAX];
+    int idle, count;
+    while ((idle = pool_count(f->pool).free) > 0 &&
+           (count = batcher_take(&f->batcher, idle, batch)) > 0) {
+        if (pool_give(f->pool, batch, count, now_ms))
+            continue;
+        put_back(f, batch, count); /* no memory: next time round */
+        return;
+    }
+}
+
+static void give_up_late_jobs(struct foreman *f, int64_t now_ms) {
+    struct task_list late = {0};
+    bool stranded = pool_count(f->pool).hands == 0;
+    batcher_expire(&f->batcher, now_ms,
+                   stranded ? f->settings->job_timeout_ms : -1, &late);
+    struct task *task;
+    while ((task = task_list_take(&late))) {
+        task_fail(task, stranded ? "the worker has no process to classify it"
+                                 : "its time was over before a hand was free");
+        end_task(f, task);
+    }
+}
+
+/* The models of the new nursery may be others: indexes change, too. */
+static int serve_new_models(struct foreman *f, struct err *err) {
+    struct task_list waiting = f->batcher.waiting;
+    memset(&f->batcher.waiting, 0, sizeof f->batcher.waiting);
+    struct task *task;
+    while ((task = task_list_take(&waiting)))
+        take_job(f, task);
+    return link_serve(f->link, pool_advert_text(f->pool), CREDITS(f->settings),
+                      err);
+}
+
+static int serve_pool(struct foreman *f, int64_t now_ms, struct err *err) {
+    struct pool_outcome outcome;
+    struct task *task, *retry[BATCH_MAX];
+    int status = pool_serve(f->pool, f->fds, now_ms, &outcome, err);
+    while ((task = task_list_take(&outcome.answered)))
+        settle(f, task);
+    while (outcome.retry.count > 0) {
+        int count = 0;
+        while (count < BATCH_MAX && outcome.retry.count > 0)
+            retry[count++] = task_list_take(&outcome.retry);
+        put_back(f, retry, count);
+    }
+    if (status == 0 && outcome.new_models)
+        status = serve_new_models(f, err);
+    return status;
+}
+
+static void take_written(struct foreman *f) {
+    struct task *task;
+    while ((task = writer_take(f->writer)))
+        end_task(f, task);
+}
+
+/* ---- what the admin page sees -------------------------------------------- */
+
+static json_t *describe_models(const struct job_advert *advert) {
+    json_t *models = json_array();
+    for (int i = 0; advert && i < advert->model_count; i++)
+        json_array_append_new(
+            models, json_pack("{s:s, s:s}", "name", advert->models[i].name,
+                              "version", advert->models[i].version));
+    return models;
+}
+
+static void announce(struct foreman *f, int64_t now_ms) {
+    if (f->announced_ms && now_ms - f->announced_ms < ANNOUNCE_MS)
+        return;
+    char started[CLOCK_TEXT_MAX];
+    struct roster_counts counts = pool_count(f->pool);
+    f->announced_ms = now_ms;
+    clock_format(f->started_wall_ms, started);
+    json_t *doc = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:b, s:o}", "name",
+        f->settings->name, "started_at", started, "hands", counts.hands, "busy",
+        counts.busy, "batch", f->settings->batch, "waiting",
+        f->batcher.waiting.count, "fronts", link_front_count(f->link), "done",
+        (json_int_t)f->done, "failed", (json_int_t)f->failed, "hand_deaths",
+        pool_deaths(f->pool), "draining", f->draining, "models",
+        describe_models(pool_advert(f->pool)));
+    char *json = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    json_decref(doc);
+    if (json)
+        writer_announce(f->writer, f->settings->name, json, ANNOUNCE_TTL_S);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static void take_signals(struct foreman *f, int64_t now_ms) {
+    struct signalfd_siginfo info;
+    while (read(f->signals, &info, sizeof info) == sizeof info) {
+        f->quitting = f->draining;
+        log_event(f->draining ? LOG_WARN : LOG_INFO,
+                  f->draining ? "quitting" : "draining", "signal",
+                  strsignal((int)info.ssi_signo), NULL);
+        if (!f->draining) {
+            f->draining = true;
+            f->last_job_ms = now_ms;
+            link_drain(f->link);
+        }
+    }
+}
+
+static bool is_finished(struct foreman *f, int64_t now_ms) {
+    return f->draining && f->batcher.waiting.count == 0 &&
+           pool_count(f->pool).busy == 0 && writer_count(f->writer) == 0 &&
+           now_ms - f->last_job_ms >= QUIET_MS;
+}
+
+static int wait_for_something(struct foreman *f) {
+    int64_t now = clock_ms();
+    int count = pool_watch(f->pool, f->fds);
+    f->fds[count++] =
+        (struct pollfd){.fd = writer_fd(f->writer), .events = POLLIN};
+    f->fds[count++] = (struct pollfd){.fd = f->signals, .events = POLLIN};
+    int64_t timeout = pool_deadline(f->pool, now) - now;
+    if (f->draining && timeout > QUIET_MS)
+        timeout = QUIET_MS;
+    link_wait(f->link, f->fds, count, timeout > 0 ? (int)timeout : 0);
+    return count;
+}
+
+static int work(struct foreman *f, struct err *err) {
+    while (!is_finished(f, clock_ms())) {
+        wait_for_something(f);
+        int64_t now = clock_ms();
+        take_signals(f, now);
+        if (f->quitting)
+            return err_set(err, "told to quit at once");
+        if (serve_pool(f, now, err) < 0)
+            return -1;
+        take_written(f);
+        take_jobs(f);
+        give_up_late_jobs(f, now);
+        give_batches(f, now);
+        announce(f, now);
+    }
+    log_event(LOG_INFO, "stopped", "done", log_number((double)f->done, 0),
+              "failed", log_number((double)f->failed, 0), NULL);
+    return 0;
+}
+
+/* Blocked before there is a thread, so that the loop alone receives them. */
+static int arrange_signals(void) {
+    sigset_t stop;
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
+    const struct settings *s = f->settings;
+    f->signals = arrange_signals();
+    if (f->signals < 0)
+        return err_set(err, "signalfd: %s", strerror(errno));
+    f->fds = calloc((size_t)POOL_FDS(s->hands) + 2, sizeof *f->fds);
+    if (!f->fds)
+        return err_set(err, "no memory for %d hands", s->hands);
+    f->link = link_open(s->fronts, err);
+    if (!f->link)
+        return -1;
+    f->writer = writer_open(s->redis, (int)(s->result_ttl_ms / 1000),
+                            s->redis_patience_ms, err);
+    if (!f->writer)
+        return -1;
+    f->pool = pool_open(s, argv, err);
+    return f->pool ? 0 : -1;
+}
+
+static void close_parts(struct foreman *f) {
+    struct task *task;
+    while ((task = task_list_take(&f->batcher.waiting)))
+        task_free(task);
+    pool_close(f->pool);
+    writer_close(f->writer);
+    link_close(f->link);
+    free(f->fds);
+    if (f->signals >= 0)
+        close(f->signals);
+}
+
+int foreman_run(const struct settings *settings, char *const *argv,
+                struct err *err) {
+    struct foreman f = {.settings = settings,
+                        .batcher = {.batch_max = settings->batch},
+                        .signals = -1,
+                        .started_wall_ms = clock_wall_ms()};
+    log_event(LOG_INFO, "starting", "name", settings->name, "hands",
+              log_number(settings->hands, 0), "fronts", settings->fronts, NULL);
+    int status = open_parts(&f, argv, err);
+    if (status == 0)
+        status = work(&f, err);
+    if (!f.quitting) /* what would still have to be waited for goes, too */
+        close_parts(&f);
+    return status;
+}

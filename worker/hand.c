@@ -1,0 +1,184 @@
+#include "worker/hand.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/prediction.h"
+#include "worker/batch.h"
+#include "worker/sandbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct hand {
+    const struct catalogue *catalogue;
+    int fd;
+    struct frame_reader reader;
+    /* Of the batch at work, (BATCH_MAX). */
+    struct classifier_image *images;
+    struct classification *out;
+    uint8_t maps[PREDICTION_MAPS_MAX * PREDICTION_MAP_CELLS];
+};
+
+/* Failures that lie in the image: the same bytes always give them. */
+static bool is_permanent(const char *problem) {
+    static const char *const problems[] = {"corrupt-image", "image-too-large",
+                                           "unsupported-image"};
+    for (size_t i = 0; problem && i < sizeof problems / sizeof *problems; i++)
+        if (strcmp(problem, problems[i]) == 0)
+            return true;
+    return false;
+}
+
+/* ---- from a classification to the stored prediction ---------------------- */
+
+/* The labels stay the classifier's: the prediction is not to be freed. */
+static void fill_top(struct prediction *p, const struct classifier *classifier,
+                     const struct classification *c) {
+    p->top_count = c->top_count;
+    for (int i = 0; i < c->top_count; i++) {
+        p->top[i].label = (char *)classifier_label(classifier, c->top[i].index);
+        p->top[i].index = c->top[i].index;
+        p->top[i].score = c->top[i].score;
+    }
+}
+
+/* Maps lie a fixed distance apart there, one behind the other here. */
+static void fill_maps(struct hand *hand, struct prediction *p,
+                      const struct classification *c) {
+    size_t cells = (size_t)c->map_width * (size_t)c->map_height;
+    for (int i = 0; i < c->map_count; i++)
+        memcpy(hand->maps + (size_t)i * cells, c->maps[i], cells);
+    p->map_count = c->map_count;
+    p->map_width = c->map_width;
+    p->map_height = c->map_height;
+    p->maps = c->map_count ? hand->maps : NULL;
+    memcpy(p->map_region, c->map_region, sizeof p->map_region);
+}
+
+static char *encode(struct hand *hand, const struct classifier *classifier,
+                    const struct batch_item *item,
+                    const struct classification *c,
+                    const struct batch_answer *answer, int64_t completed_ms) {
+    struct prediction p = {
+        .id = item->id,
+        .succeeded = !c->failed,
+        .permanent = c->failed,
+        .image = {.width = c->width, .height = c->height, .bytes = item->size},
+        .queue_ms = answer->total_ms - (c->decode_ms + c->infer_ms),
+        .decode_ms = c->decode_ms,
+        .infer_ms = c->infer_ms,
+        .total_ms = answer->total_ms,
+        .created_ms = item->created_ms,
+        .completed_ms = completed_ms,
+        .attempts = item->attempt,
+    };
+    if (p.queue_ms < 0)
+        p.queue_ms = 0;
+    snprintf(p.model_name, sizeof p.model_name, "%s",
+             classifier_name(classifier));
+    snprintf(p.image.format, sizeof p.image.format, "%s",
+             c->format ? c->format : "");
+    if (c->failed) {
+        snprintf(p.problem, sizeof p.problem, "%s", c->err.problem);
+        snprintf(p.detail, sizeof p.detail, "%s", c->err.text);
+    } else {
+        fill_top(&p, classifier, c);
+        fill_maps(hand, &p, c);
+    }
+    return prediction_encode(&p);
+}
+
+/* ---- a batch ------------------------------------------------------------- */
+
+static int send_answer(const struct hand *hand,
+                       const struct batch_answer *answer, const char *text,
+                       struct err *err) {
+    size_t len = strlen(text);
+    struct frame_head head = {FRAME_ANSWER, (uint32_t)(sizeof *answer + len)};
+    struct iovec storage[3] = {{&head, sizeof head},
+                               {(void *)answer, sizeof *answer},
+                               {(void *)text, len}};
+    struct iovec *parts = storage;
+    int count = 3;
+    return frame_write(hand->fd, &parts, &count, err) == 1 ? 0 : -1;
+}
+
+static int answer_one(struct hand *hand, const struct batch *batch, int i,
+                      struct err *err) {
+    const struct batch_item *item = &batch->items[i];
+    const struct classification *c = &hand->out[i];
+    int64_t now = clock_wall_ms();
+    struct batch_answer answer = {
+        .index = i, .decode_ms = c->decode_ms, .infer_ms = c->infer_ms};
+    if (now > item->created_ms) /* hosts' clocks differ */
+        answer.total_ms = (double)(now - item->created_ms);
+    if (answer.total_ms < c->decode_ms + c->infer_ms)
+        answer.total_ms = c->decode_ms + c->infer_ms;
+    if (c->failed && !is_permanent(c->err.problem)) {
+        answer.failed = 1;
+        return send_answer(hand, &answer, c->err.text, err);
+    }
+    char *json =
+        encode(hand, catalogue_classifier(hand->catalogue, batch->model), item,
+               c, &answer, now);
+    if (!json) {
+        answer.failed = 1;
+        return send_answer(hand, &answer, "no memory for the answer", err);
+    }
+    int status = send_answer(hand, &answer, json, err);
+    free(json);
+    return status;
+}
+
+static int work(struct hand *hand, const struct frame *frame, struct err *err) {
+    struct batch batch;
+    if (frame->type != FRAME_BATCH)
+        return err_set(err, "a hand was sent a message of type %d",
+                       (int)frame->type);
+    if (batch_decode(frame->body, frame->size, &batch, err) < 0)
+        return -1;
+    if (batch.model >= catalogue_count(hand->catalogue))
+        return err_set(err, "a batch for model %d", batch.model);
+    const char *bytes = batch.images;
+    for (int i = 0; i < batch.count; i++) {
+        hand->images[i].bytes = bytes;
+        hand->images[i].size = (size_t)batch.items[i].size;
+        bytes += batch.items[i].size;
+    }
+    classifier_run(catalogue_run(hand->catalogue, batch.model), hand->images,
+                   batch.count, CLASSIFIER_TOP_MAX, hand->out);
+    for (int i = 0; i < batch.count; i++)
+        if (answer_one(hand, &batch, i, err) < 0)
+            return -1;
+    return 0;
+}
+
+_Noreturn static void leave(int status, const struct err *err) {
+    log_event(LOG_ERROR, "hand-gives-up", "reason", err->text, NULL);
+    _exit(status);
+}
+
+_Noreturn void hand_run(const struct catalogue *catalogue, int fd,
+                        int64_t memory) {
+    struct hand hand = {.catalogue = catalogue,
+                        .fd = fd,
+                        .reader = FRAME_READER(BATCH_BYTES_MAX)};
+    struct err err = {0};
+    struct frame frame;
+    hand.images = calloc(BATCH_MAX, sizeof *hand.images);
+    hand.out = calloc(BATCH_MAX, sizeof *hand.out);
+    if (!hand.images || !hand.out) {
+        err_set(&err, "no memory for a batch");
+        leave(HAND_NO_MEMORY, &err);
+    }
+    if (sandbox_enter(fd, memory, &err) < 0)
+        leave(HAND_NO_SANDBOX, &err);
+    if (frame_send(fd, FRAME_READY, NULL, 0, -1, &err) < 0)
+        _exit(0);
+    while (frame_read(&hand.reader, fd, &frame, &err) == 1)
+        if (work(&hand, &frame, &err) < 0)
+            leave(HAND_BAD_BATCH, &err);
+    _exit(0);
+}
