@@ -71,7 +71,7 @@ static struct entry *default_entry(const struct catalogue *catalogue) {
     struct entry *found = NULL;
     int best = -1;
     for (struct entry *e = catalogue->newest; e; e = e->next) {
-        int rank = 2 * (e->workers > 0) + (e->model.is_default != 0);
+        int rank = 2 * (e->model.is_default != 0) + (e->workers > 0);
         if (rank < best || current(catalogue, e->model.name) != e)
             continue;
         /* Among equals: of those called default the newest, else the first. */

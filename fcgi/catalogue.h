@@ -49,7 +49,8 @@ enum catalogue_answer {
 };
 
 /* "" is the default model: the one that a worker calls so, else the one that
- * came first; ones that are served before others. */
+ * came first, of the served ones. The default does not change because its
+ * workers are away for a moment. */
 enum catalogue_answer catalogue_find(struct catalogue *catalogue,
                                      const char *name,
                                      struct catalogue_model *model);

@@ -35,8 +35,6 @@ enum note_kind {
     NOTE_ADOPTED,     /* job: another front's, ours from now on */
     NOTE_FAILED,      /* id: its failed prediction is written */
     NOTE_NOT_FAILED,  /* id: Redis is away, so it is not */
-    /* to both */
-    NOTE_STOP,
 };
 
 struct note {

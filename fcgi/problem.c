@@ -1,5 +1,7 @@
 #include "fcgi/problem.h"
 
+#include "common/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +81,15 @@ static void respond(struct response *response, const struct request *request,
         response_header(response, "Retry-After", "%d", row->retry_after_s);
 }
 
+void response_problem_member(struct response *response, const char *name,
+                             json_t *value) {
+    json_t *doc = json_loadb(response->body, response->body_len, 0, NULL);
+    const char *content_type = response->content_type;
+    json_object_set_new(doc, name, value);
+    response_json(response, response->status, doc);
+    response->content_type = content_type;
+}
+
 void response_problem(struct response *response, const struct request *request,
                       const char *slug, const char *format, ...) {
     char detail[512];
@@ -93,4 +104,17 @@ void response_error(struct response *response, const struct request *request,
                     const struct err *err) {
     respond(response, request, err->problem ? err->problem : "internal-error",
             err->text);
+}
+
+void response_store_error(struct response *response,
+                          const struct request *request,
+                          const struct err *err) {
+    const char *slug = err->problem ? err->problem : "internal-error";
+    log_event(LOG_ERROR, "store", "request", request->id, "error", err->text,
+              NULL);
+    respond(response, request, slug,
+            strcmp(slug, "store-unavailable") == 0
+                ? "The store of predictions does not answer at the moment; try "
+                  "again."
+                : known(slug)->title);
 }

@@ -33,9 +33,18 @@ void response_problem(struct response *response, const struct request *request,
                       const char *slug, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Adds a member to a problem that response_problem() made; takes value over. */
+void response_problem_member(struct response *response, const char *name,
+                             json_t *value);
+
 /* The same of an error, which needs a slug of its own for anything but
  * internal-error. */
 void response_error(struct response *response, const struct request *request,
                     const struct err *err);
+
+/* Of an error of the store: what the client reads of it says no address; the
+ * log has the rest. */
+void response_store_error(struct response *response,
+                          const struct request *request, const struct err *err);
 
 #endif

@@ -1,0 +1,358 @@
+/*
+ * One thread owns the socket and all that is decided; others leave notes in its
+ * mailbox. It never waits for anything but its poll: Redis has a thread of its
+ * own (leases), and sends never block (ROUTER_MANDATORY with DONTWAIT: a worker
+ * that is gone or does not read is an error at once). A message to a ROUTER is
+ * dropped or refused with its first frame, so the others go out unchecked.
+ */
+#include "fcgi/dispatch.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#define TICK_MS 100
+#define MESSAGES_AT_ONCE 256   /* then the mailbox has its turn */
+#define QUEUE_OF_A_WORKER 4096 /* messages; credits keep it far below */
+
+struct dispatch {
+    struct dispatch_options options;
+    struct mailbox *notes;
+    struct leases *leases;
+    struct schedule *schedule;
+    void *context, *socket;
+    pthread_t thread;
+    atomic_bool stopping;
+};
+
+/* ---- sending ---------------------------------------------------------------
+ */
+
+/* An image that ZeroMQ holds. */
+struct parcel {
+    struct dispatch *dispatch;
+    void *bytes;
+    size_t size;
+};
+
+/* Called by ZeroMQ's own thread. */
+static void parcel_gone(void *bytes, void *hint) {
+    struct parcel *parcel = hint;
+    free(bytes);
+    schedule_released(parcel->dispatch->schedule, parcel->size);
+    mailbox_nudge(parcel->dispatch->notes);
+    free(parcel);
+}
+
+/* Identity and header; the body is to follow. */
+static enum schedule_sent send_head(struct dispatch *dispatch,
+                                    const struct worker *worker,
+                                    const struct job_header *header) {
+    uint8_t encoded[JOB_HEADER_MAX];
+    size_t len = job_encode(header, encoded);
+    if (zmq_send(dispatch->socket, worker->identity, worker->identity_len,
+                 ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno == EAGAIN ? SCHEDULE_BUSY : SCHEDULE_UNREACHABLE;
+    zmq_send(dispatch->socket, encoded, len, ZMQ_SNDMORE);
+    return SCHEDULE_SENT;
+}
+
+static enum schedule_sent send_job(void *context, const struct worker *worker,
+                                   const struct store_job *job) {
+    struct dispatch *dispatch = context;
+    struct job_header header = {.type = JOB_JOB,
+                                .id = job->id,
+                                .attempt = job->attempts,
+                                .created_ms = job->created_ms};
+    memcpy(header.request, job->request, sizeof header.request);
+    struct parcel *parcel = malloc(sizeof *parcel);
+    zmq_msg_t body;
+    if (!parcel)
+        return SCHEDULE_BUSY;
+    *parcel = (struct parcel){dispatch, (void *)job->bytes, job->size};
+    enum schedule_sent sent = send_head(dispatch, worker, &header);
+    if (sent != SCHEDULE_SENT) {
+        free(parcel);
+        return sent;
+    }
+    /* Fails for want of memory only, and the frame is owed: an empty image
+     * makes the worker refuse the attempt. */
+    if (zmq_msg_init_data(&body, parcel->bytes, parcel->size, parcel_gone,
+                          parcel) < 0) {
+        zmq_msg_init(&body);
+        parcel_gone(parcel->bytes, parcel);
+    }
+    zmq_msg_send(&body, dispatch->socket, 0);
+    return SCHEDULE_SENT;
+}
+
+static enum schedule_sent send_plain(struct dispatch *dispatch,
+                                     const struct worker *worker,
+                                     enum job_type type) {
+    struct job_header header = {.type = type};
+    enum schedule_sent sent = send_head(dispatch, worker, &header);
+    if (sent == SCHEDULE_SENT)
+        zmq_send(dispatch->socket, "", 0, 0);
+    return sent;
+}
+
+static void send_heartbeats(struct dispatch *dispatch) {
+    for (struct worker *w = schedule_workers(dispatch->schedule), *next; w;
+         w = next) {
+        next = w->next;
+        if (send_plain(dispatch, w, JOB_HEARTBEAT) == SCHEDULE_UNREACHABLE)
+            schedule_worker_gone(dispatch->schedule, w, "has disconnected");
+    }
+}
+
+static void ask_who(struct dispatch *dispatch, zmq_msg_t *identity) {
+    struct worker stranger = {.identity_len = zmq_msg_size(identity)};
+    memcpy(stranger.identity, zmq_msg_data(identity), stranger.identity_len);
+    send_plain(dispatch, &stranger, JOB_WHO);
+}
+
+/* ---- receiving --------------------------------------------------------------
+ */
+
+enum { IDENTITY, HEADER, BODY, FRAMES };
+
+/* All frames of one message, those too many thrown away; how many it had, or
+ * -1: there is no message. */
+static int receive(struct dispatch *dispatch, zmq_msg_t frame[FRAMES]) {
+    zmq_msg_t surplus;
+    int count = 0, more = 1;
+    for (int i = 0; i < FRAMES; i++)
+        zmq_msg_init(&frame[i]);
+    zmq_msg_init(&surplus);
+    while (more) {
+        zmq_msg_t *into = count < FRAMES ? &frame[count] : &surplus;
+        if (zmq_msg_recv(into, dispatch->socket, ZMQ_DONTWAIT) < 0) {
+            count = -1;
+            break;
+        }
+        more = zmq_msg_more(into);
+        count++;
+    }
+    zmq_msg_close(&surplus);
+    return count;
+}
+
+static void handle(struct dispatch *dispatch, int count,
+                   zmq_msg_t frame[FRAMES]) {
+    struct job_header header;
+    struct err err = {0};
+    if (zmq_msg_size(&frame[IDENTITY]) > WORKERS_IDENTITY_MAX)
+        return;
+    if (count != FRAMES) {
+        log_event(LOG_WARN, "message-refused", "frames", log_number(count, 0),
+                  NULL);
+        return;
+    }
+    if (job_decode(zmq_msg_data(&frame[HEADER]), zmq_msg_size(&frame[HEADER]),
+                   &header, &err) < 0) {
+        log_event(LOG_WARN, "message-refused", "error", err.text, NULL);
+        return;
+    }
+    if (schedule_message(dispatch->schedule, zmq_msg_data(&frame[IDENTITY]),
+                         zmq_msg_size(&frame[IDENTITY]), &header,
+                         zmq_msg_data(&frame[BODY]),
+                         zmq_msg_size(&frame[BODY])))
+        ask_who(dispatch, &frame[IDENTITY]);
+}
+
+static void take_messages(struct dispatch *dispatch) {
+    zmq_msg_t frame[FRAMES];
+    int count = 0;
+    for (int i = 0; i < MESSAGES_AT_ONCE && count >= 0; i++) {
+        count = receive(dispatch, frame);
+        if (count > 0)
+            handle(dispatch, count, frame);
+        for (int k = 0; k < FRAMES; k++)
+            zmq_msg_close(&frame[k]);
+    }
+}
+
+static void take_notes(struct dispatch *dispatch) {
+    struct note *next;
+    for (struct note *note = mailbox_take(dispatch->notes); note; note = next) {
+        next = note->next;
+        schedule_note(dispatch->schedule, note);
+        note_free(note);
+    }
+}
+
+/* ---- the thread
+ * -------------------------------------------------------------- */
+
+static void *run(void *arg) {
+    struct dispatch *dispatch = arg;
+    struct schedule *schedule = dispatch->schedule;
+    int64_t tick_at = 0, heartbeat_at = 0, stop_at = 0;
+    zmq_pollitem_t items[] = {
+        {.socket = dispatch->socket, .events = ZMQ_POLLIN},
+        {.fd = mailbox_fd(dispatch->notes), .events = ZMQ_POLLIN},
+    };
+    for (;;) {
+        int64_t now = clock_ms();
+        if (now >= tick_at) {
+            schedule_tick(schedule);
+            tick_at = now + TICK_MS;
+        }
+        if (now >= heartbeat_at) {
+            send_heartbeats(dispatch);
+            heartbeat_at = now + JOB_HEARTBEAT_MS;
+        }
+        if (atomic_load(&dispatch->stopping) && !stop_at) {
+            take_notes(dispatch);
+            schedule_stop(schedule);
+            stop_at = now + dispatch->options.stop_ms;
+        }
+        schedule_assign(schedule);
+        if (stop_at &&
+            (now >= stop_at || schedule_stats(schedule).in_flight == 0))
+            break;
+        zmq_poll(items, 2, TICK_MS);
+        take_notes(dispatch);
+        take_messages(dispatch);
+    }
+    schedule_abandon(schedule);
+    return NULL;
+}
+
+/* ---- opening and closing
+ * ------------------------------------------------------ */
+
+static int set_option(struct dispatch *dispatch, int option, int value) {
+    return zmq_setsockopt(dispatch->socket, option, &value, sizeof value);
+}
+
+static int bind_one(struct dispatch *dispatch, const char *endpoint, size_t len,
+                    struct err *err) {
+    char text[256];
+    if (len == 0 || len >= sizeof text)
+        return err_set(err, "--jobs: an endpoint has 1 to 255 characters");
+    memcpy(text, endpoint, len);
+    text[len] = 0;
+    if (zmq_bind(dispatch->socket, text) < 0)
+        return err_set(err, "cannot bind %s for the workers: %s", text,
+                       zmq_strerror(errno));
+    return 0;
+}
+
+static int open_socket(struct dispatch *dispatch, struct err *err) {
+    int64_t largest = JOB_ADVERT_MAX;
+    dispatch->context = zmq_ctx_new();
+    dispatch->socket =
+        dispatch->context ? zmq_socket(dispatch->context, ZMQ_ROUTER) : NULL;
+    if (!dispatch->socket || set_option(dispatch, ZMQ_LINGER, 0) < 0 ||
+        set_option(dispatch, ZMQ_ROUTER_MANDATORY, 1) < 0 ||
+        set_option(dispatch, ZMQ_ROUTER_HANDOVER, 1) < 0 ||
+        set_option(dispatch, ZMQ_SNDHWM, QUEUE_OF_A_WORKER) < 0 ||
+        set_option(dispatch, ZMQ_RCVHWM, QUEUE_OF_A_WORKER) < 0 ||
+        set_option(dispatch, ZMQ_IPV6, 1) < 0 ||
+        zmq_setsockopt(dispatch->socket, ZMQ_MAXMSGSIZE, &largest,
+                       sizeof largest) < 0)
+        return err_set(err, "ZeroMQ: %s", zmq_strerror(errno));
+    const char *rest = dispatch->options.endpoints;
+    for (;;) {
+        size_t len = strcspn(rest, ",");
+        if (bind_one(dispatch, rest, len, err) < 0)
+            return -1;
+        if (!rest[len])
+            return 0;
+        rest += len + 1;
+    }
+}
+
+static void dispatch_free(struct dispatch *dispatch) {
+    leases_close(dispatch->leases);
+    if (dispatch->socket)
+        zmq_close(dispatch->socket);
+    if (dispatch->context)
+        zmq_ctx_term(dispatch->context); /* parcels are all gone after that */
+    schedule_close(dispatch->schedule);
+    mailbox_close(dispatch->notes);
+    free(dispatch);
+}
+
+static int open_parts(struct dispatch *dispatch, struct catalogue *catalogue,
+                      struct waiters *waiters, struct err *err) {
+    const struct dispatch_options *options = &dispatch->options;
+    const struct leases_options leases = {.redis = options->redis,
+                                          .lease_ms =
+                                              options->schedule.lease_ms,
+                                          .sweep_ms = options->sweep_ms};
+    const struct schedule_link link = {dispatch, send_job};
+    if (!(dispatch->notes = mailbox_open(err)) ||
+        !(dispatch->leases = leases_open(&leases, dispatch->notes, err)) ||
+        !(dispatch->schedule =
+              schedule_open(&options->schedule, &link, dispatch->leases,
+                            catalogue, waiters, err)))
+        return -1;
+    return open_socket(dispatch, err);
+}
+
+struct dispatch *dispatch_open(const struct dispatch_options *options,
+                               struct catalogue *catalogue,
+                               struct waiters *waiters, struct err *err) {
+    struct dispatch *dispatch = calloc(1, sizeof *dispatch);
+    if (!dispatch) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    dispatch->options = *options;
+    int status = open_parts(dispatch, catalogue, waiters, err);
+    if (status == 0) {
+        int error = pthread_create(&dispatch->thread, NULL, run, dispatch);
+        if (error)
+            status = err_set(err, "cannot start a thread: %s", strerror(error));
+    }
+    if (status < 0) {
+        dispatch_free(dispatch);
+        return NULL;
+    }
+    return dispatch;
+}
+
+void dispatch_close(struct dispatch *dispatch) {
+    if (!dispatch)
+        return;
+    atomic_store(&dispatch->stopping, true);
+    mailbox_nudge(dispatch->notes);
+    pthread_join(dispatch->thread, NULL);
+    dispatch_free(dispatch);
+}
+
+/* ---- from other threads
+ * -------------------------------------------------------- */
+
+void dispatch_submit(struct dispatch *dispatch, const struct store_job *job) {
+    struct note *note = note_new(NOTE_SUBMITTED);
+    if (!note)
+        return; /* its lease will run out, and the sweep finds it */
+    note->job = *job;
+    note->job.bytes = NULL;
+    if (schedule_keep(dispatch->schedule, job->size)) {
+        void *copy = malloc(job->size);
+        if (copy)
+            note->job.bytes = memcpy(copy, job->bytes, job->size);
+        else
+            schedule_unkeep(dispatch->schedule, job->size);
+    }
+    mailbox_put(dispatch->notes, note);
+}
+
+void dispatch_orphan(struct dispatch *dispatch, const struct id *id) {
+    mailbox_put(dispatch->notes, note_about(NOTE_ORPHAN, id));
+}
+
+struct schedule_stats dispatch_stats(struct dispatch *dispatch) {
+    return schedule_stats(dispatch->schedule);
+}

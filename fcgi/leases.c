@@ -1,0 +1,213 @@
+#include "fcgi/leases.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/prediction.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADOPT_AT_ONCE 32 /* jobs a sweep: other fronts want some, too */
+
+struct leases {
+    struct leases_options options;
+    struct store *store;
+    struct mailbox *tasks, *reports;
+    pthread_t thread;
+    atomic_bool sweep, stopping;
+    bool away; /* Redis, as far as the log was told */
+};
+
+/* ---- one task --------------------------------------------------------------
+ */
+
+static void report(struct leases *leases, enum note_kind kind,
+                   const struct id *id) {
+    mailbox_put(leases->reports, note_about(kind, id));
+}
+
+/* Moves the job into a note. */
+static void report_job(struct leases *leases, enum note_kind kind,
+                       struct store_job *job) {
+    struct note *note = note_new(kind);
+    if (note) {
+        note->job = *job;
+        memset(job, 0, sizeof *job);
+    }
+    store_job_free(job);
+    mailbox_put(leases->reports, note);
+}
+
+/* Says once that Redis has gone, and once that it is back. */
+static void note_redis(struct leases *leases, int status,
+                       const struct err *err) {
+    if (status < 0 && !leases->away)
+        log_event(LOG_WARN, "redis-away", "error", err->text, NULL);
+    if (status >= 0 && leases->away)
+        log_event(LOG_INFO, "redis-back", NULL);
+    leases->away = status < 0;
+}
+
+static void claim(struct leases *leases, struct note *note) {
+    struct store_job job = {0};
+    struct err err = {0};
+    int claimed =
+        store_claim(leases->store, &note->job.id, leases->options.lease_ms,
+                    note->with_bytes, &job, &err);
+    note_redis(leases, claimed, &err);
+    if (claimed > 0)
+        report_job(leases, NOTE_CLAIMED, &job);
+    else
+        report(leases, claimed == 0 ? NOTE_GONE : NOTE_UNAVAILABLE,
+               &note->job.id);
+}
+
+static int adopt_id(struct leases *leases, const struct id *id) {
+    struct store_job job = {0};
+    struct err err = {0};
+    int adopted =
+        store_adopt(leases->store, id, leases->options.lease_ms, &job, &err);
+    note_redis(leases, adopted, &err);
+    if (adopted > 0)
+        report_job(leases, NOTE_ADOPTED, &job);
+    return adopted;
+}
+
+static void adopt(struct leases *leases, struct note *note) {
+    adopt_id(leases, &note->job.id);
+}
+
+static void renew(struct leases *leases, struct note *note) {
+    struct err err = {0};
+    note_redis(leases,
+               store_renew(leases->store, note->ids, note->count,
+                           note->lease_ms, &err),
+               &err);
+}
+
+static char *failure_json(const struct note *note) {
+    struct prediction p = {
+        .id = note->job.id,
+        .image.bytes = note->job.size,
+        .created_ms = note->job.created_ms,
+        .completed_ms = clock_wall_ms(),
+        .attempts = note->job.attempts,
+        .problem = "worker-failed",
+    };
+    p.total_ms = (double)(p.completed_ms - p.created_ms);
+    snprintf(p.model_name, sizeof p.model_name, "%s", note->name);
+    snprintf(p.detail, sizeof p.detail, "%s", note->text ? note->text : "");
+    return prediction_encode(&p);
+}
+
+static void fail(struct leases *leases, struct note *note) {
+    struct err err = {0};
+    char *json = failure_json(note);
+    int status =
+        json ? store_finish(leases->store, &note->job.id, json, strlen(json),
+                            LEASES_FAILURE_TTL_S, NULL, &err)
+             : err_set(&err, "out of memory");
+    free(json);
+    note_redis(leases, status, &err);
+    report(leases, status < 0 ? NOTE_NOT_FAILED : NOTE_FAILED, &note->job.id);
+}
+
+static void (*const tasks[])(struct leases *, struct note *) = {
+    [NOTE_CLAIM] = claim,
+    [NOTE_ADOPT] = adopt,
+    [NOTE_RENEW] = renew,
+    [NOTE_FAIL] = fail,
+};
+
+/* ---- the sweep -------------------------------------------------------------
+ */
+
+static void sweep(struct leases *leases) {
+    struct id ids[ADOPT_AT_ONCE];
+    struct err err = {0};
+    int count = store_expired(leases->store, ids, ADOPT_AT_ONCE, &err);
+    note_redis(leases, count, &err);
+    for (int i = 0; i < count; i++)
+        if (adopt_id(leases, &ids[i]) < 0)
+            break;
+}
+
+/* ---- the thread ------------------------------------------------------------
+ */
+
+static void run_tasks(struct leases *leases) {
+    struct note *next;
+    for (struct note *note = mailbox_take(leases->tasks); note; note = next) {
+        next = note->next;
+        tasks[note->kind](leases, note);
+        note_free(note);
+    }
+}
+
+static void *run(void *arg) {
+    struct leases *leases = arg;
+    int64_t sweep_at = clock_ms() + leases->options.sweep_ms;
+    bool stopping = false;
+    while (!stopping) {
+        int64_t wait = sweep_at - clock_ms();
+        struct pollfd fd = {.fd = mailbox_fd(leases->tasks), .events = POLLIN};
+        poll(&fd, 1, wait > 0 ? (int)wait : 0);
+        if (clock_ms() >= sweep_at) {
+            if (atomic_load(&leases->sweep))
+                sweep(leases);
+            sweep_at = clock_ms() + leases->options.sweep_ms;
+        }
+        stopping = atomic_load(&leases->stopping); /* before the last look */
+        run_tasks(leases);
+    }
+    return NULL;
+}
+
+struct leases *leases_open(const struct leases_options *options,
+                           struct mailbox *reports, struct err *err) {
+    struct leases *leases = calloc(1, sizeof *leases);
+    if (!leases) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    leases->options = *options;
+    leases->reports = reports;
+    leases->store = store_open(options->redis, err);
+    leases->tasks = leases->store ? mailbox_open(err) : NULL;
+    if (!leases->tasks)
+        goto fail;
+    int status = pthread_create(&leases->thread, NULL, run, leases);
+    if (status) {
+        err_set(err, "cannot start a thread: %s", strerror(status));
+        goto fail;
+    }
+    return leases;
+fail:
+    mailbox_close(leases->tasks);
+    store_close(leases->store);
+    free(leases);
+    return NULL;
+}
+
+void leases_ask(struct leases *leases, struct note *note) {
+    mailbox_put(leases->tasks, note);
+}
+
+void leases_sweep(struct leases *leases, bool on) {
+    atomic_store(&leases->sweep, on);
+}
+
+void leases_close(struct leases *leases) {
+    if (!leases)
+        return;
+    atomic_store(&leases->stopping, true);
+    mailbox_nudge(leases->tasks);
+    pthread_join(leases->thread, NULL);
+    mailbox_close(leases->tasks);
+    store_close(leases->store);
+    free(leases);
+}

@@ -1,0 +1,227 @@
+#include "common/log.h"
+#include "common/options.h"
+#include "fcgi/request.h"
+#include "fcgi/route.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1 << 20)
+
+struct settings {
+    const char *listen, *jobs, *redis, *log_level;
+    int threads, images, pending, attempts;
+    int64_t image_bytes, body_bytes, wait_ms, lease_ms, job_timeout_ms,
+        orphan_ms;
+};
+
+static enum options_result read_settings(struct settings *s, int argc,
+                                         char **argv, struct err *err) {
+    const struct option_row rows[] = {
+        {"listen", "ADDRESS", OPTION_TEXT, &s->listen, 0, 0,
+         "FastCGI socket: a path, unix:PATH or HOST:PORT"},
+        {"jobs", "ENDPOINTS", OPTION_TEXT, &s->jobs, 0, 0,
+         "for workers: ipc://PATH or tcp://HOST:PORT, by commas"},
+        {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
+         "unix:PATH, HOST:PORT or redis://USER:PASSWORD@HOST:PORT"},
+        {"threads", "N", OPTION_INT, &s->threads, 2, 4096,
+         "requests at a time; half of them may wait for an answer"},
+        {"max-image", "SIZE", OPTION_SIZE, &s->image_bytes, 1, 64 * MIB,
+         "largest image"},
+        {"max-body", "SIZE", OPTION_SIZE, &s->body_bytes, 1, 1024 * MIB,
+         "largest request"},
+        {"max-images", "N", OPTION_INT, &s->images, 1, 256,
+         "images in one request"},
+        {"max-pending", "N", OPTION_INT, &s->pending, 1, 1000000,
+         "images that wait for an answer"},
+        {"max-wait", "TIME", OPTION_TIME, &s->wait_ms, 0, 3600000,
+         "longest time that Prefer: wait is granted"},
+        {"attempts", "N", OPTION_INT, &s->attempts, 1, 100,
+         "how often an image is given to a worker before it has failed"},
+        {"lease", "TIME", OPTION_TIME, &s->lease_ms, 1000, 3600000,
+         "after so long another front takes over what this one left"},
+        {"job-timeout", "TIME", OPTION_TIME, &s->job_timeout_ms, 100, 3600000,
+         "after so long an image is taken from a worker"},
+        {"orphan-timeout", "TIME", OPTION_TIME, &s->orphan_ms, 1000, 86400000,
+         "so long an image waits for a worker that has its model"},
+        {"log-level", "LEVEL", OPTION_TEXT, &s->log_level, 0, 0,
+         "least level to log: debug, info, warn or error"},
+    };
+    const struct options options = {
+        .program = "convoy-fcgi",
+        .summary = "the front of Convoy: its HTTP API, over FastCGI",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    return options_read(&options, argc, argv, err);
+}
+
+/* ---- a thread's state for the handlers
+ * -------------------------------------------- */
+
+struct context {
+    const struct service *service;
+    const char *redis;
+};
+
+struct thread_state {
+    const struct service *service;
+    struct store *store;
+};
+
+static void *begin(void *arg) {
+    const struct context *context = arg;
+    struct thread_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    state->service = context->service;
+    state->store = store_open(context->redis, NULL);
+    if (!state->store) {
+        free(state);
+        return NULL;
+    }
+    return state;
+}
+
+static void handle(void *arg, struct request *request,
+                   struct response *response) {
+    struct thread_state *state = arg;
+    struct call call = {state->service, state->store, request, response};
+    route(&call);
+}
+
+static void end(void *arg) {
+    struct thread_state *state = arg;
+    store_close(state->store);
+    free(state);
+}
+
+/* ---- the life of the process
+ * ------------------------------------------------------ */
+
+/* Memory goes back to the system: images are large and come in bursts. A fixed
+ * threshold keeps glibc from raising it to the largest image seen. */
+static void tune_memory(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 64 << 10);
+}
+
+static struct dispatch *open_dispatch(const struct settings *s,
+                                      const struct service *service,
+                                      struct err *err) {
+    const struct dispatch_options options = {
+        .endpoints = s->jobs,
+        .redis = s->redis,
+        .sweep_ms = 1000,
+        .stop_ms = 3000,
+        .schedule = {.lease_ms = s->lease_ms,
+                     .job_timeout_ms = s->job_timeout_ms,
+                     .orphan_ms = s->orphan_ms,
+                     .attempts_max = s->attempts,
+                     .pending_max = s->pending,
+                     .keep_bytes = 8 * MIB,
+                     .out_bytes = 8 * MIB},
+    };
+    return dispatch_open(&options, service->catalogue, service->waiters, err);
+}
+
+static int serve(const struct settings *s, struct service *service,
+                 const sigset_t *signals, struct err *err) {
+    struct context context = {service, s->redis};
+    const struct request_pool_options options = {
+        .address = s->listen,
+        .threads = s->threads,
+        .body_max = (size_t)s->body_bytes,
+        .body_memory = 16 * MIB,
+        .handler = {&context, begin, handle, end},
+    };
+    struct request_pool *pool = request_pool_open(&options, err);
+    if (!pool)
+        return -1;
+    log_event(LOG_INFO, "ready", "listen", s->listen, "jobs", s->jobs,
+              "threads", log_number(s->threads, 0), NULL);
+    int signal = 0;
+    sigwait(signals, &signal);
+    log_event(LOG_INFO, "stopping", "signal", strsignal(signal), NULL);
+    request_pool_stop(pool);
+    waiters_stop(service->waiters);
+    request_pool_close(pool);
+    return 0;
+}
+
+static int run(const struct settings *s, const sigset_t *signals,
+               struct err *err) {
+    struct service service = {
+        .limits = {.image_bytes = s->image_bytes,
+                   .images = s->images,
+                   .pending = s->pending,
+                   .wait_ms = s->wait_ms,
+                   .lease_ms = s->lease_ms},
+        .catalogue = catalogue_open(),
+        .waiters = waiters_open(s->threads / 2),
+    };
+    int status = -1;
+    if (!service.catalogue || !service.waiters)
+        err_set(err, "out of memory");
+    else if ((service.dispatch = open_dispatch(s, &service, err)))
+        status = serve(s, &service, signals, err);
+    dispatch_close(service.dispatch);
+    waiters_close(service.waiters);
+    catalogue_close(service.catalogue);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct settings settings = {
+        .listen = "run/front.sock",
+        .jobs = "ipc://run/jobs.sock",
+        .redis = "127.0.0.1:6379",
+        .log_level = "info",
+        .threads = 32,
+        .images = 32,
+        .pending = 1024,
+        .attempts = 3,
+        .image_bytes = 20 * MIB,
+        .body_bytes = 64 * MIB,
+        .wait_ms = 30000,
+        .lease_ms = 30000,
+        .job_timeout_ms = 60000,
+        .orphan_ms = 600000,
+    };
+    struct err err = {0};
+    enum options_result result = read_settings(&settings, argc, argv, &err);
+    int level = log_level_parse(settings.log_level);
+    if (result == OPTIONS_DONE)
+        return 0;
+    if (result == OPTIONS_RUN && level < 0)
+        err_set(&err,
+                "--log-level: \"%s\" is no level (debug, info, warn, "
+                "error)",
+                settings.log_level);
+    if (result == OPTIONS_BAD || level < 0) {
+        fprintf(stderr, "convoy-fcgi: %s\n", err.text);
+        return 2;
+    }
+    tune_memory();
+    log_open("convoy-fcgi", (enum log_level)level);
+
+    /* All threads inherit the mask, so only sigwait() sees these. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    if (run(&settings, &signals, &err) < 0) {
+        log_event(LOG_ERROR, "failed", "error", err.text, NULL);
+        return 1;
+    }
+    log_event(LOG_INFO, "stopped", NULL);
+    return 0;
+}
