@@ -219,9 +219,10 @@ static void print_result(const struct command *c, const struct trainer *t) {
                "\"images_per_second\":%.1f,\"loss\":%.6g}\n",
                top1, done, seconds, rate, last->loss);
     else if (trainer_validation_images(t) > 0)
-        printf("%s: %.2f %% of %d held-out images right after %d epochs (%s)\n",
-               c->out, 100 * last->validation_accuracy,
-               trainer_validation_images(t), done, time);
+        printf(
+            "%s: right on %.2f %% of %d held-out images after %d epochs (%s)\n",
+            c->out, 100 * last->validation_accuracy,
+            trainer_validation_images(t), done, time);
     else
         printf("%s: trained for %d epochs (%s); no images were held out\n",
                c->out, done, time);
