@@ -1,113 +1,86 @@
 #include "models/nn/vmath.h"
 
+#include "models/nn/kernels/kernels.h"
+
 #include <math.h>
 
-static float clip(float x, float low, float high) {
-    return x < low ? low : x > high ? high : x;
-}
+/* Numbers that are still in the first cache when an activation follows. */
+#define BLOCK 2048
 
-static float sigmoid(float x) {
-    return 1.0f / (1.0f + expf(-x));
-}
-
-static float activate(const struct activation *a, float x) {
-    switch (a->kind) {
-    case ACTIVATION_RELU:
-        return x < 0 ? 0 : x;
-    case ACTIVATION_CLIP:
-        return clip(x, a->alpha, a->beta);
-    case ACTIVATION_LEAKY_RELU:
-        return x < 0 ? a->alpha * x : x;
-    case ACTIVATION_ELU:
-        return x < 0 ? a->alpha * expm1f(x) : x;
-    case ACTIVATION_SIGMOID:
-        return sigmoid(x);
-    case ACTIVATION_HARD_SIGMOID:
-        return clip(a->alpha * x + a->beta, 0, 1);
-    case ACTIVATION_TANH:
-        return tanhf(x);
-    case ACTIVATION_GELU:
-        return 0.5f * x * (1 + erff(x * 0.70710678f));
-    case ACTIVATION_GELU_TANH:
-        return 0.5f * x *
-               (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
-    case ACTIVATION_SILU:
-        return x * sigmoid(x);
-    case ACTIVATION_HARD_SWISH:
-        return x * clip(x / 6 + 0.5f, 0, 1);
-    case ACTIVATION_MISH:
-        return x * tanhf(log1pf(expf(x)));
-    default:
-        return x;
-    }
+static const struct kernels *kernels(void) {
+    return kernels_for(isa_pick());
 }
 
 void vmath_exp(const float *x, float *y, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        y[i] = expf(x[i]);
+    kernels()->exp(x, y, count);
 }
 
 void vmath_erf(const float *x, float *y, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        y[i] = erff(x[i]);
+    kernels()->erf(x, y, count);
 }
 
 void vmath_activate(const struct activation *a, const float *x, float *y,
                     size_t count) {
-    for (size_t i = 0; i < count; i++)
-        y[i] = activate(a, x[i]);
+    kernels()->activate(a, x, y, count);
+}
+
+/* y = then(operation(a, b)). */
+static void combine(void (*operation)(const float *a, const float *b, float *y,
+                                      size_t count, float low, float high),
+                    const float *a, const float *b, float *y, size_t count,
+                    const struct activation *then) {
+    static const struct activation none = {ACTIVATION_NONE, 0, 0};
+    float low, high;
+    bool bounded = activation_bounds(then ? then : &none, &low, &high);
+
+    for (size_t at = 0; at < count; at += BLOCK) {
+        size_t n = count - at < BLOCK ? count - at : BLOCK;
+        operation(a + at, b + at, y + at, n, low, high);
+        if (!bounded)
+            kernels()->activate(then, y + at, y + at, n);
+    }
 }
 
 void vmath_add(const float *a, const float *b, float *y, size_t count,
                const struct activation *then) {
-    for (size_t i = 0; i < count; i++)
-        y[i] = a[i] + b[i];
-    if (then)
-        vmath_activate(then, y, y, count);
+    combine(kernels()->add, a, b, y, count, then);
 }
 
 void vmath_mul(const float *a, const float *b, float *y, size_t count,
                const struct activation *then) {
-    for (size_t i = 0; i < count; i++)
-        y[i] = a[i] * b[i];
-    if (then)
-        vmath_activate(then, y, y, count);
+    combine(kernels()->mul, a, b, y, count, then);
 }
 
 void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
                        const float *scale, const float *shift,
                        const struct activation *then) {
-    for (size_t r = 0; r < rows; r++, x += columns, y += columns)
-        for (size_t c = 0; c < columns; c++) {
-            float v = x[c] * (scale ? scale[c] : 1) + (shift ? shift[c] : 0);
-            y[c] = then ? activate(then, v) : v;
-        }
-}
+    static const struct activation none = {ACTIVATION_NONE, 0, 0};
+    const struct kernels *k = kernels();
+    float low, high;
+    bool bounded = activation_bounds(then ? then : &none, &low, &high);
 
-static float largest(const float *x, size_t count) {
-    float most = x[0];
-    for (size_t i = 1; i < count; i++)
-        most = x[i] > most ? x[i] : most;
-    return most;
+    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+        k->scale_shift(x, scale, shift, y, columns, low, high);
+        if (!bounded)
+            k->activate(then, y, y, columns);
+    }
 }
 
 void vmath_softmax(const float *x, float *y, size_t rows, size_t columns) {
+    const struct kernels *k = kernels();
     for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
-        float most = largest(x, columns), sum = 0;
-        for (size_t c = 0; c < columns; c++)
-            sum += y[c] = expf(x[c] - most);
+        float sum = k->exp_sum(x, k->largest(x, columns), y, columns);
         for (size_t c = 0; c < columns; c++)
             y[c] /= sum;
     }
 }
 
 void vmath_log_softmax(const float *x, float *y, size_t rows, size_t columns) {
+    const struct kernels *k = kernels();
     for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
-        float most = largest(x, columns), sum = 0;
+        float most = k->largest(x, columns);
+        float rest = logf(k->exp_sum(x, most, NULL, columns));
         for (size_t c = 0; c < columns; c++)
-            sum += expf(x[c] - most);
-        float shift = most + logf(sum);
-        for (size_t c = 0; c < columns; c++)
-            y[c] = x[c] - shift;
+            y[c] = x[c] - most - rest;
     }
 }

@@ -1,0 +1,210 @@
+/*
+ * Convolution by Winograd's minimal filtering (winograd.inc has the reference):
+ * F(4x4, 3x3) takes 36 multiplications for 16 outputs where the definition
+ * takes 144, F(2x2, 3x3) 16 for 4 outputs instead of 36.
+ *
+ * Tiles go in blocks. A block's transformed inputs V and products M are
+ *
+ *     V (patch, tiles, channels_in)      M (patch, tiles, channels_out)
+ *
+ * and should stay in the second cache together, while the weights U (patch,
+ * channels_in, channels_out) pass by once a block.
+ */
+#include "models/nn/conv_algorithm.h"
+
+/* Of V and M together: most of a second cache of 1 to 2 MB. */
+#define BLOCK_BYTES (1 << 20)
+
+static int tile_of(const struct conv *conv) {
+    return conv->algorithm == &conv_winograd_2 ? 2 : 4;
+}
+
+static int planes_of(int tile) {
+    return (tile + 2) * (tile + 2);
+}
+
+static int round_up(int n, int unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static int tiles_of(const struct conv *conv, int tile, int batch) {
+    return batch * ((conv->shape.out_height + tile - 1) / tile) *
+           ((conv->shape.out_width + tile - 1) / tile);
+}
+
+static int pitch_out(const struct conv *conv) {
+    return round_up(conv->shape.channels_out, conv->kernels->lanes);
+}
+
+static int block_tiles(const struct conv *conv, int tile) {
+    int a_tile = planes_of(tile) * (conv->shape.channels_in + pitch_out(conv)) *
+                 (int)sizeof(float);
+    int unit = conv->kernels->tile, all = tiles_of(conv, tile, conv->batch_max);
+    int tiles = BLOCK_BYTES / a_tile / unit * unit;
+    if (tiles < 2 * unit)
+        tiles = 2 * unit;
+    return tiles < all ? tiles : all;
+}
+
+/* Floats from plane to plane: an odd number of cache lines, so that the same
+ * number of all planes does not compete for one set of the cache. */
+static size_t plane_size(int tiles, int channels) {
+    size_t lines = ((size_t)tiles * (size_t)channels + 15) / 16;
+    return (lines | 1) * 16;
+}
+
+static size_t weights_plane(const struct conv *conv) {
+    return panels_size(conv->kernels, conv->shape.channels_in,
+                       conv->shape.channels_out);
+}
+
+static bool fits(const struct conv *conv) {
+    const struct conv_shape *s = &conv->shape;
+    return s->kernel[0] == 3 && s->kernel[1] == 3 && s->stride[0] == 1 &&
+           s->stride[1] == 1 && s->dilation[0] == 1 && s->dilation[1] == 1 &&
+           s->groups == 1;
+}
+
+static double estimate(const struct conv *conv, int tile) {
+    const struct conv_shape *s = &conv->shape;
+    int planes = planes_of(tile), block = block_tiles(conv, tile);
+    int tiles = tiles_of(conv, tile, conv->batch_max);
+    int blocks = (tiles + block - 1) / block;
+    double moved = (double)planes * tiles * (s->channels_in + pitch_out(conv));
+    return planes * blocks *
+               conv_estimate_gemm(conv, (double)tiles / blocks, s->channels_in,
+                                  s->channels_out) +
+           moved * CONV_SECONDS_TRANSFORMED;
+}
+
+static double estimate_2(const struct conv *conv) {
+    return estimate(conv, 2);
+}
+
+static double estimate_4(const struct conv *conv) {
+    return estimate(conv, 4);
+}
+
+static size_t count_weights(const struct conv *conv) {
+    return (size_t)planes_of(tile_of(conv)) * weights_plane(conv);
+}
+
+/* G of F(2x2, 3x3) and F(4x4, 3x3). */
+static const double g_2[4][3] = {
+    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+static const double g_4[6][3] = {
+    {1 / 4.0, 0, 0},
+    {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+    {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+    {1 / 24.0, 1 / 12.0, 1 / 6.0},
+    {1 / 24.0, -1 / 12.0, 1 / 6.0},
+    {0, 0, 1},
+};
+
+/* Element (i, j) of G g G'. */
+static float transformed(const double (*g)[3], const float *w, int i, int j) {
+    double sum = 0;
+    for (int y = 0; y < 3; y++)
+        for (int x = 0; x < 3; x++)
+            sum += g[i][y] * w[y * 3 + x] * g[j][x];
+    return (float)sum;
+}
+
+static void pack(struct conv *conv, const float *weights) {
+    const struct conv_shape *s = &conv->shape;
+    int size = tile_of(conv) + 2;
+    const double(*g)[3] = size == 4 ? g_2 : g_4;
+
+    for (int m = 0; m < s->channels_out; m++)
+        for (int c = 0; c < s->channels_in; c++, weights += 9) {
+            float *u = conv->weights + panels_at(conv->kernels, s->channels_in,
+                                                 s->channels_out, c, m);
+            for (int p = 0; p < size * size; p++)
+                u[(size_t)p * weights_plane(conv)] =
+                    transformed(g, weights, p / size, p % size);
+        }
+}
+
+static size_t scratch(const struct conv *conv) {
+    int tile = tile_of(conv), tiles = block_tiles(conv, tile);
+    return (size_t)planes_of(tile) *
+           (plane_size(tiles, conv->shape.channels_in) +
+            plane_size(tiles, pitch_out(conv)));
+}
+
+static void multiply(const struct conv *conv, const struct winograd_call *in,
+                     const struct winograd_call *out) {
+    struct gemm_call call = {
+        .rows = in->count,
+        .k = conv->shape.channels_in,
+        .n = pitch_out(conv),
+        .lda = in->pitch,
+        .ldc = out->pitch,
+        .low = -__builtin_inff(),
+        .high = __builtin_inff(),
+    };
+    for (int p = 0; p < planes_of(tile_of(conv)); p++) {
+        call.a = in->planes + (size_t)p * in->plane;
+        call.b = conv->weights + (size_t)p * weights_plane(conv);
+        call.c = out->planes + (size_t)p * out->plane;
+        conv->kernels->gemm(&call);
+    }
+}
+
+static void run(const struct conv *conv, int batch, const float *x,
+                const float *residual, float *y, float *memory) {
+    const struct conv_shape *s = &conv->shape;
+    int tile = tile_of(conv), block = block_tiles(conv, tile);
+    const struct winograd_kernels *k =
+        tile == 2 ? &conv->kernels->winograd_2 : &conv->kernels->winograd_4;
+    struct winograd_call in = {
+        .shape = s,
+        .tiles_y = (s->out_height + tile - 1) / tile,
+        .tiles_x = (s->out_width + tile - 1) / tile,
+        .x = x,
+        .planes = memory,
+        .plane = plane_size(block, s->channels_in),
+        .pitch = s->channels_in,
+    };
+    struct winograd_call out = in;
+    out.planes = memory + (size_t)planes_of(tile) * in.plane;
+    out.plane = plane_size(block, pitch_out(conv));
+    out.pitch = pitch_out(conv);
+    out.y = y;
+    out.bias = conv->bias;
+    out.residual = residual;
+    out.low = conv->low;
+    out.high = conv->high;
+
+    int tiles = tiles_of(conv, tile, batch);
+    for (int first = 0; first < tiles; first += block) {
+        in.first = out.first = first;
+        in.count = out.count = tiles - first < block ? tiles - first : block;
+        k->input(&in);
+        multiply(conv, &in, &out);
+        k->output(&out);
+    }
+    conv_finish(conv, y,
+                (size_t)batch * (size_t)s->out_height * (size_t)s->out_width *
+                    (size_t)s->channels_out);
+}
+
+const struct conv_algorithm conv_winograd_2 = {
+    .name = "winograd-2x2",
+    .fits = fits,
+    .estimate = estimate_2,
+    .weights_count = count_weights,
+    .pack = pack,
+    .scratch = scratch,
+    .run = run,
+};
+
+const struct conv_algorithm conv_winograd_4 = {
+    .name = "winograd-4x4",
+    .fits = fits,
+    .estimate = estimate_4,
+    .weights_count = count_weights,
+    .pack = pack,
+    .scratch = scratch,
+    .run = run,
+};

@@ -1,0 +1,129 @@
+/*
+ * kernels: the inner loops, once for every instruction set.
+ *
+ *     const struct kernels *k = kernels_for(isa_pick());
+ *     k->activate(&relu, x, y, count);
+ *
+ * The loops are written once, in the .inc files, with the vectors of simd.h.
+ * kernels_generic.c, kernels_avx2.c and kernels_avx512.c include all of them,
+ * each compiled for its instruction set. The tables are constant; what a caller
+ * packs for one table (panels) is read by that table alone.
+ *
+ * Everything here is float32, channels last. A pointer to `residual` or `bias`
+ * may be NULL. `low` and `high` bound every result (infinities: not at all).
+ */
+#ifndef CONVOY_NN_KERNELS_H
+#define CONVOY_NN_KERNELS_H
+
+#include "models/nn/conv.h"
+#include "models/nn/isa.h"
+#include "models/nn/pool.h"
+
+/*
+ * C (rows, n) = A (rows, k) * B (k, n), plus bias and residual, bounded.
+ *
+ * B is packed in panels of `panel` columns, a panel being its rows one after
+ * the other, so that a register tile reads it from front to back; the last
+ * panel is as many whole vectors wide as it has columns for, the surplus zero.
+ * Weights are packed once, where a BLAS packs at every call; A is read as it
+ * lies. That is what wins for the small matrices of CNNs.
+ */
+struct gemm_call {
+    int rows, k, n;
+    const float *a; /* lda floats from row to row */
+    ptrdiff_t lda;
+    const float *b;
+    float *c; /* ldc floats from row to row; residual likewise */
+    ptrdiff_t ldc;
+    const float *bias; /* (n) */
+    const float *residual;
+    float low, high;
+};
+
+/* Rows first..first + count - 1 of the matrix whose rows are the windows of the
+ * output pixels (n, y, x), in columns (kernel row, kernel column, channel) of
+ * the channels channel..channel + depth - 1; zeros where a window is outside.
+ */
+struct im2col_call {
+    const struct conv_shape *shape;
+    const float *x; /* (batch, height, width, channels_in) */
+    int channel, depth;
+    size_t first;
+    int count;
+    float *rows;
+    ptrdiff_t ld; /* floats from row to row */
+};
+
+/* Winograd's transforms of tiles first..first + count - 1, counted through
+ * (n, tiles_y, tiles_x). A tile's patch of (tile + 2)^2 numbers a channel goes
+ * to as many planes of (count, channels). */
+struct winograd_call {
+    const struct conv_shape *shape;
+    int tiles_y, tiles_x;
+    int first, count;
+    const float *x;  /* input(): the batch */
+    float *planes;   /* input() writes, output() reads */
+    size_t plane;    /* floats from plane to plane */
+    ptrdiff_t pitch; /* floats from tile to tile */
+    float *y;        /* output(): the batch */
+    const float *bias, *residual;
+    float low, high;
+};
+
+/* One image; a channel for itself. weights (kernel rows, columns, channels). */
+struct depthwise_call {
+    const struct conv_shape *shape;
+    const float *x, *weights, *bias, *residual;
+    float *y;
+    int row; /* of the output */
+    float low, high;
+};
+
+struct kernels {
+    enum isa isa;
+    int lanes; /* floats in a vector */
+    int panel; /* columns of a whole panel */
+    int tile;  /* rows of a register tile */
+
+    void (*gemm)(const struct gemm_call *call);
+    void (*im2col)(const struct im2col_call *call);
+    struct winograd_kernels {
+        void (*input)(const struct winograd_call *call);
+        void (*output)(const struct winograd_call *call);
+    } winograd_2, winograd_4;
+    void (*depthwise)(const struct depthwise_call *call);
+
+    void (*pool_max)(const struct pool_shape *shape, int batch, const float *x,
+                     float *y);
+    void (*pool_average)(const struct pool_shape *shape, int batch,
+                         const float *x, float *y);
+
+    void (*exp)(const float *x, float *y, size_t count);
+    void (*erf)(const float *x, float *y, size_t count);
+    void (*activate)(const struct activation *a, const float *x, float *y,
+                     size_t count);
+    void (*add)(const float *a, const float *b, float *y, size_t count,
+                float low, float high);
+    void (*mul)(const float *a, const float *b, float *y, size_t count,
+                float low, float high);
+    void (*scale_shift)(const float *x, const float *scale, const float *shift,
+                        float *y, size_t count, float low, float high);
+    float (*largest)(const float *x, size_t count);
+    /* y = exp(x - shift), returns the sum; y may be NULL. */
+    float (*exp_sum)(const float *x, float shift, float *y, size_t count);
+};
+
+const struct kernels *kernels_for(enum isa isa);
+
+/* Floats of B packed, a multiple of 16. */
+size_t panels_size(const struct kernels *kernels, int k, int n);
+
+/* Where B's element (row, column) is in it. */
+size_t panels_at(const struct kernels *kernels, int k, int n, int row,
+                 int column);
+
+/* True where low and high alone do it: none, relu and clip. Otherwise they are
+ * infinite, and activate() remains to be done. */
+bool activation_bounds(const struct activation *a, float *low, float *high);
+
+#endif
