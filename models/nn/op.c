@@ -3,9 +3,9 @@
 #include <string.h>
 
 static const struct op *const tables[] = {
-    ops_unary,  ops_binary, ops_shape,   ops_move, ops_gather,
-    ops_pad,    ops_resize, ops_reduce,  ops_line, ops_normalise,
-    ops_matmul, ops_window, ops_quantise};
+    ops_unary,  ops_binary, ops_shape,  ops_move,    ops_gather,
+    ops_pad,    ops_resize, ops_reduce, ops_line,    ops_normalise,
+    ops_matmul, ops_conv,   ops_pool,   ops_quantise};
 
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
     const struct op *found = NULL;
@@ -152,6 +152,30 @@ int op_axis(int64_t axis, int rank, int *out, struct err *err) {
         return err_set(err, "the axis %lld is outside of rank %d",
                        (long long)axis, rank);
     *out = (int)(axis < 0 ? axis + rank : axis);
+    return 0;
+}
+
+int op_axes(const struct op_call *call, int rank, bool *given,
+            bool marked[NN_MAX_RANK], struct err *err) {
+    int64_t input[NN_MAX_RANK];
+    const int64_t *axes = input;
+    int count = 0;
+
+    *given = op_has(call, 1) || node_attribute(call->node, "axes");
+    memset(marked, 0, NN_MAX_RANK * sizeof *marked);
+    if (!op_has(call, 1))
+        count = node_ints(call->node, "axes", &axes);
+    else if (op_known_ints(call, 1, input, &count, NN_MAX_RANK, err) < 0)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        int axis = 0;
+        if (op_axis(axes[i], rank, &axis, err) < 0)
+            return -1;
+        if (marked[axis])
+            return err_set(err, "%s has the axis %lld twice",
+                           call->node->op_type, (long long)axes[i]);
+        marked[axis] = true;
+    }
     return 0;
 }
 

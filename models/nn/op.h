@@ -116,7 +116,7 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err);
 /* Each table ends with a row without a name. */
 extern const struct op ops_unary[], ops_binary[], ops_shape[], ops_move[],
     ops_gather[], ops_pad[], ops_resize[], ops_reduce[], ops_line[],
-    ops_normalise[], ops_matmul[], ops_window[], ops_quantise[];
+    ops_normalise[], ops_matmul[], ops_conv[], ops_pool[], ops_quantise[];
 
 const struct attribute *node_attribute(const struct node *node,
                                        const char *name);
@@ -149,6 +149,11 @@ int op_known_ints(const struct op_call *call, int input, int64_t *ints,
 
 /* -rank..rank-1 -> 0..rank-1, or an error. */
 int op_axis(int64_t axis, int rank, int *out, struct err *err);
+
+/* Marks the axes that the attribute "axes" has (in early opsets) or input 1,
+ * each at most once. *given: false where the node has neither. */
+int op_axes(const struct op_call *call, int rank, bool *given,
+            bool marked[NN_MAX_RANK], struct err *err);
 
 /* Broadcasting as ONNX (and NumPy) has it. */
 int op_broadcast(const struct tensor *a, const struct tensor *b, int *rank,

@@ -113,11 +113,7 @@ static void run_gather_elements(struct op_call *call) {
         else
             memcpy(out + i * size,
                    (const char *)x->data + offset * (ptrdiff_t)size, size);
-        for (int k = x->rank - 1; k >= 0; k--) {
-            if (++at[k] < indices->dims[k])
-                break;
-            at[k] = 0;
-        }
+        dims_step(at, indices->dims, x->rank);
     }
 }
 

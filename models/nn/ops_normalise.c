@@ -1,3 +1,315 @@
+/*
+ * Normalisations with statistics, in float32 and the plain layout. Sums run in
+ * float64.
+ */
+#include "models/nn/number.h"
 #include "models/nn/op.h"
+#include "models/nn/strided.h"
 
-const struct op ops_normalise[] = {{0}};
+#include <math.h>
+#include <string.h>
+
+/* The first input and, one number a channel each, the others. */
+static int check_channels(const struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (x->rank < 2)
+        return err_set(err, "%s of rank %d", call->node->op_type, x->rank);
+    for (int i = 0; i < call->input_count; i++) {
+        const struct tensor *t = call->inputs[i];
+        if (!t)
+            return err_set(err, "%s without its input %d", call->node->op_type,
+                           i);
+        if (op_types(call, i, TYPE_BIT(NN_FLOAT32), err) < 0)
+            return -1;
+        if (i > 0 && (t->rank != 1 || t->dims[0] != x->dims[1]))
+            return err_set(err, "%s's input %d is not %lld numbers",
+                           call->node->op_type, i, (long long)x->dims[1]);
+    }
+    return 0;
+}
+
+static int infer_channels(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (check_channels(call, err) < 0)
+        return -1;
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+static void scale_shift(const float *x, float *y, size_t n, double scale,
+                        double shift) {
+    const float a = (float)scale, b = (float)shift;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * a + b;
+}
+
+static void moments(const float *x, size_t n, double *mean, double *variance) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    *mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)x[i] - *mean;
+        squares += d * d;
+    }
+    *variance = squares / (double)n;
+}
+
+/* ---- BatchNormalization ----------------------------------------------------
+ */
+
+static int infer_batch(struct op_call *call, struct err *err) {
+    if (node_int(call->node, "training_mode", 0))
+        return err_set(err,
+                       "BatchNormalization in training mode is not supported");
+    if (!node_int(call->node, "spatial", 1))
+        return err_set(err, "BatchNormalization with spatial=0 is not "
+                            "supported");
+    return infer_channels(call, err);
+}
+
+static void run_batch(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *scale = call->inputs[1]->data, *shift = call->inputs[2]->data,
+                *mean = call->inputs[3]->data,
+                *variance = call->inputs[4]->data;
+    const double epsilon = (double)node_float(call->node, "epsilon", 1e-5f);
+    const size_t planes = dims_count(x->dims, 2);
+    const size_t size = dims_count(x->dims + 2, x->rank - 2);
+
+    for (size_t p = 0; p < planes; p++) {
+        const size_t c = p % (size_t)x->dims[1];
+        const double s = (double)scale[c] / sqrt((double)variance[c] + epsilon);
+        scale_shift((const float *)x->data + p * size,
+                    (float *)call->outputs[0].data + p * size, size, s,
+                    (double)shift[c] - s * (double)mean[c]);
+    }
+}
+
+/* ---- InstanceNormalization -------------------------------------------------
+ */
+
+static void run_instance(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *scale = call->inputs[1]->data, *shift = call->inputs[2]->data;
+    const double epsilon = (double)node_float(call->node, "epsilon", 1e-5f);
+    const size_t planes = dims_count(x->dims, 2);
+    const size_t size = dims_count(x->dims + 2, x->rank - 2);
+
+    for (size_t p = 0; p < planes; p++) {
+        const float *plane = (const float *)x->data + p * size;
+        const size_t c = p % (size_t)x->dims[1];
+        double mean, variance;
+        moments(plane, size, &mean, &variance);
+        const double s = (double)scale[c] / sqrt(variance + epsilon);
+        scale_shift(plane, (float *)call->outputs[0].data + p * size, size, s,
+                    (double)shift[c] - s * mean);
+    }
+}
+
+/* ---- LayerNormalization ----------------------------------------------------
+ */
+
+/* Over the axes from `axis` on, which scale and bias have as well. */
+static int infer_layer(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    int axis;
+
+    if (op_axis(node_int(call->node, "axis", -1), x->rank, &axis, err) < 0)
+        return -1;
+    for (int i = 0; i < call->input_count; i++) {
+        const struct tensor *t = call->inputs[i];
+        if (!t)
+            continue;
+        if (op_types(call, i, TYPE_BIT(NN_FLOAT32), err) < 0)
+            return -1;
+        bool fits = i == 0 || t->rank == x->rank - axis;
+        for (int k = 0; i > 0 && fits && k < t->rank; k++)
+            fits = t->dims[k] == x->dims[axis + k];
+        if (!fits)
+            return err_set(err,
+                           "LayerNormalization's input %d has another "
+                           "shape than what it scales",
+                           i);
+    }
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+static void run_layer(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *scale = call->inputs[1]->data;
+    const float *bias = op_has(call, 2) ? call->inputs[2]->data : NULL;
+    const double epsilon = (double)node_float(call->node, "epsilon", 1e-5f);
+    int axis;
+
+    op_axis(node_int(call->node, "axis", -1), x->rank, &axis, NULL);
+    const size_t rows = dims_count(x->dims, axis);
+    const size_t n = dims_count(x->dims + axis, x->rank - axis);
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = (const float *)x->data + r * n;
+        float *out = (float *)call->outputs[0].data + r * n;
+        double mean, variance;
+        moments(in, n, &mean, &variance);
+        const float m = (float)mean, s = (float)(1 / sqrt(variance + epsilon));
+        for (size_t i = 0; i < n; i++)
+            out[i] = (in[i] - m) * s * scale[i] + (bias ? bias[i] : 0);
+    }
+}
+
+/* ---- LRN -------------------------------------------------------------------
+ */
+
+/* Krizhevsky et al. 2012, section 3.3: each number over the squares of its
+ * neighbours across channels. */
+static int infer_lrn(struct op_call *call, struct err *err) {
+    const int64_t size = node_int(call->node, "size", 0);
+    if (size < 1 || size > INT32_MAX)
+        return err_set(err, "LRN over %lld channels is not supported",
+                       (long long)size);
+    return infer_channels(call, err);
+}
+
+static double lrn_squares(const float *x, int64_t from, int64_t to,
+                          size_t size) {
+    double squares = 0;
+    for (int64_t c = from; c <= to; c++)
+        squares += (double)x[(size_t)c * size] * (double)x[(size_t)c * size];
+    return squares;
+}
+
+static void run_lrn(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const int64_t window = node_int(call->node, "size", 1),
+                  channels = x->dims[1];
+    const double alpha = (double)node_float(call->node, "alpha", 1e-4f);
+    const double beta = (double)node_float(call->node, "beta", 0.75f);
+    const double bias = (double)node_float(call->node, "bias", 1);
+    const size_t size = dims_count(x->dims + 2, x->rank - 2);
+    const float *in = x->data;
+    float *out = call->outputs[0].data;
+
+    for (int64_t n = 0; n < x->dims[0]; n++, in += (size_t)channels * size)
+        for (int64_t c = 0; c < channels; c++) {
+            const int64_t from = c - (window - 1) / 2, to = c + window / 2;
+            for (size_t i = 0; i < size; i++) {
+                const double squares =
+                    lrn_squares(in + i, from < 0 ? 0 : from,
+                                to < channels ? to : channels - 1, size);
+                *out++ =
+                    (float)((double)in[(size_t)c * size + i] /
+                            pow(bias + alpha / (double)window * squares, beta));
+            }
+        }
+}
+
+/* ---- MeanVarianceNormalization ---------------------------------------------
+ */
+
+/* What is normalised together, as a tensor with those axes kept as 1. */
+static int mvn_shape(const struct op_call *call, struct tensor *kept,
+                     struct err *err) {
+    static const int64_t otherwise[] = {0, 2, 3};
+    const struct tensor *x = call->inputs[0];
+    const int64_t *axes;
+    int count = node_ints(call->node, "axes", &axes);
+    if (!node_attribute(call->node, "axes")) {
+        axes = otherwise;
+        count = 3;
+    }
+    *kept = *x;
+    for (int i = 0; i < count; i++) {
+        int axis;
+        if (op_axis(axes[i], x->rank, &axis, err) < 0)
+            return -1;
+        kept->dims[axis] = 1;
+    }
+    return 0;
+}
+
+static int infer_mvn(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    struct tensor kept;
+    if (op_types(call, 0, TYPE_BIT(NN_FLOAT32), err) < 0 ||
+        mvn_shape(call, &kept, err) < 0)
+        return -1;
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+/* Sums, then sums of squared distances. */
+static size_t mvn_scratch(const struct op_call *call) {
+    struct tensor kept;
+    mvn_shape(call, &kept, NULL);
+    return 2 * tensor_count(&kept) * sizeof(double);
+}
+
+static void run_mvn(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *in = x->data;
+    float *out = call->outputs[0].data;
+    struct tensor kept;
+    struct strided s;
+
+    mvn_shape(call, &kept, NULL);
+    const size_t groups = tensor_count(&kept);
+    const double n = groups ? (double)tensor_count(x) / (double)groups : 1;
+    double *sum = call->scratch, *squares = sum + groups;
+    memset(sum, 0, 2 * groups * sizeof *sum);
+    for (int pass = 0; pass < 3; pass++) {
+        strided_shape(&s, x);
+        strided_broadcast(&s, &kept);
+        for (strided_begin(&s); s.more; strided_next(&s))
+            for (ptrdiff_t i = 0; i < (ptrdiff_t)s.row; i++) {
+                const ptrdiff_t at = s.offset[0] + i * s.step[0];
+                const ptrdiff_t g = s.offset[1] + i * s.step[1];
+                const double d = (double)in[at] - sum[g] / n;
+                if (pass == 0)
+                    sum[g] += (double)in[at];
+                else if (pass == 1)
+                    squares[g] += d * d;
+                else /* 1e-9 as in the function's definition */
+                    out[at] = (float)(d / (sqrt(squares[g] / n) + 1e-9));
+            }
+    }
+}
+
+/* ---- the rows --------------------------------------------------------------
+ */
+
+static const struct op_attribute batch_6[] = {{"epsilon", ATTRIBUTE_FLOAT},
+                                              {"momentum", ATTRIBUTE_FLOAT},
+                                              {"is_test", ATTRIBUTE_INT},
+                                              {"spatial", ATTRIBUTE_INT},
+                                              {0}};
+static const struct op_attribute batch_9[] = {
+    {"epsilon", ATTRIBUTE_FLOAT}, {"momentum", ATTRIBUTE_FLOAT}, {0}};
+static const struct op_attribute batch_14[] = {{"epsilon", ATTRIBUTE_FLOAT},
+                                               {"momentum", ATTRIBUTE_FLOAT},
+                                               {"training_mode", ATTRIBUTE_INT},
+                                               {0}};
+static const struct op_attribute epsilon[] = {{"epsilon", ATTRIBUTE_FLOAT},
+                                              {0}};
+static const struct op_attribute layer[] = {{"axis", ATTRIBUTE_INT},
+                                            {"epsilon", ATTRIBUTE_FLOAT},
+                                            {"stash_type", ATTRIBUTE_INT},
+                                            {0}};
+static const struct op_attribute lrn[] = {{"size", ATTRIBUTE_INT},
+                                          {"alpha", ATTRIBUTE_FLOAT},
+                                          {"beta", ATTRIBUTE_FLOAT},
+                                          {"bias", ATTRIBUTE_FLOAT},
+                                          {0}};
+static const struct op_attribute axes_only[] = {{"axes", ATTRIBUTE_INTS}, {0}};
+
+const struct op ops_normalise[] = {
+    {"BatchNormalization", 6, 5, 5, 1, 0, infer_batch, run_batch, NULL, batch_6,
+     NULL},
+    {"BatchNormalization", 9, 5, 5, 1, 0, infer_batch, run_batch, NULL, batch_9,
+     NULL},
+    {"BatchNormalization", 14, 5, 5, 1, 0, infer_batch, run_batch, NULL,
+     batch_14, NULL},
+    {"InstanceNormalization", 6, 3, 3, 1, 0, infer_channels, run_instance, NULL,
+     epsilon, NULL},
+    {"LayerNormalization", 17, 2, 3, 1, 0, infer_layer, run_layer, NULL, layer,
+     NULL},
+    {"LRN", 1, 1, 1, 1, 0, infer_lrn, run_lrn, NULL, lrn, NULL},
+    {"MeanVarianceNormalization", 9, 1, 1, 1, 0, infer_mvn, run_mvn,
+     mvn_scratch, axes_only, NULL},
+    {0}};

@@ -145,11 +145,7 @@ static void run_mirror(struct op_call *call, const struct pads *p) {
         }
         memcpy((char *)out->data + target * size,
                (const char *)x->data + source * size, (size_t)size);
-        for (int k = x->rank - 1; k >= 0; k--) {
-            if (++at[k] < out->dims[k])
-                break;
-            at[k] = 0;
-        }
+        dims_step(at, out->dims, x->rank);
     }
 }
 

@@ -1,3 +1,183 @@
+/*
+ * Reductions over any set of axes. Everything is summed in float64, in the
+ * scratch, so that neither the order of the axes nor their length matters.
+ */
+#include "models/nn/number.h"
 #include "models/nn/op.h"
+#include "models/nn/strided.h"
 
-const struct op ops_reduce[] = {{0}};
+#include <math.h>
+#include <string.h>
+
+struct reduce {
+    double start;
+    /* Folds n numbers into accumulators that lie `step` apart, or into one. */
+    void (*fold)(double *sum, ptrdiff_t step, const double *x, size_t n);
+    double (*finish)(double sum, double count); /* NULL: as it is */
+    unsigned types;
+};
+
+/* The output with every reduced axis kept as 1. */
+static int reduced_shape(const struct op_call *call, struct tensor *kept,
+                         struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    bool marked[NN_MAX_RANK], given;
+
+    if (op_axes(call, x->rank, &given, marked, err) < 0)
+        return -1;
+    bool all = true;
+    for (int i = 0; i < x->rank; i++)
+        all = all && !marked[i];
+    if (all && node_int(call->node, "noop_with_empty_axes", 0))
+        return err_set(err,
+                       "%s without axes that does nothing is not "
+                       "supported",
+                       call->node->op_type);
+    *kept = (struct tensor){.type = x->type, .rank = x->rank};
+    for (int i = 0; i < x->rank; i++)
+        kept->dims[i] = all || marked[i] ? 1 : x->dims[i];
+    return 0;
+}
+
+static int infer_reduce(struct op_call *call, struct err *err) {
+    const struct reduce *r = call->op->kernel;
+    const struct tensor *x = call->inputs[0];
+    struct tensor kept;
+    int64_t dims[NN_MAX_RANK];
+    bool marked[NN_MAX_RANK], given;
+    int rank = 0;
+
+    if (op_types(call, 0, r->types, err) < 0 ||
+        reduced_shape(call, &kept, err) < 0)
+        return -1;
+    if (node_int(call->node, "keepdims", 1))
+        return op_output(call, 0, x->type, x->rank, kept.dims, err);
+    op_axes(call, x->rank, &given, marked, NULL);
+    bool all = true;
+    for (int i = 0; i < x->rank; i++)
+        all = all && !marked[i];
+    for (int i = 0; i < x->rank && !all; i++)
+        if (!marked[i])
+            dims[rank++] = x->dims[i];
+    return op_output(call, 0, x->type, rank, dims, err);
+}
+
+static size_t reduce_scratch(const struct op_call *call) {
+    return tensor_count(&call->outputs[0]) * sizeof(double);
+}
+
+static void run_reduce(struct op_call *call) {
+    const struct reduce *r = call->op->kernel;
+    const struct tensor *x = call->inputs[0], *out = &call->outputs[0];
+    const size_t size = type_size(x->type), count = tensor_count(out);
+    double *sums = call->scratch;
+    struct tensor kept;
+    struct strided s;
+
+    reduced_shape(call, &kept, NULL);
+    if (out->rank == x->rank)
+        kept.layout = out->layout;
+    for (size_t i = 0; i < count; i++)
+        sums[i] = r->start;
+    strided_shape(&s, x);
+    strided_broadcast(&s, &kept);
+    for (strided_begin(&s); s.more; strided_next(&s))
+        for (size_t at = 0; at < s.row; at += NUMBER_CHUNK) {
+            const size_t n =
+                s.row - at < NUMBER_CHUNK ? s.row - at : NUMBER_CHUNK;
+            double chunk[NUMBER_CHUNK];
+            number_doubles(chunk,
+                           (const char *)x->data +
+                               ((size_t)s.offset[0] + at) * size,
+                           x->type, 1, n);
+            r->fold(sums + s.offset[1] + (ptrdiff_t)at * s.step[1], s.step[1],
+                    chunk, n);
+        }
+    const double of = count ? (double)tensor_count(x) / (double)count : 0;
+    for (size_t i = 0; i < count; i++) {
+        const double y = r->finish ? r->finish(sums[i], of) : sums[i];
+        number_put_doubles((char *)out->data + i * size, out->type, &y, 1);
+    }
+}
+
+/* ---- what is folded -------------------------------------------------------
+ */
+
+static inline __attribute__((always_inline)) void
+fold(double (*f)(double sum, double x), double *sum, ptrdiff_t step,
+     const double *x, size_t n) {
+    if (step == 0) {
+        double one = *sum;
+        for (size_t i = 0; i < n; i++)
+            one = f(one, x[i]);
+        *sum = one;
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        sum[(ptrdiff_t)i * step] = f(sum[(ptrdiff_t)i * step], x[i]);
+}
+
+#define FOLD(name, expression)                                                 \
+    static inline double name##_one(double sum, double x) {                    \
+        return expression;                                                     \
+    }                                                                          \
+    static void name(double *sum, ptrdiff_t step, const double *x, size_t n) { \
+        fold(name##_one, sum, step, x, n);                                     \
+    }
+
+FOLD(add, sum + x)
+FOLD(multiply, sum *x)
+FOLD(add_absolute, sum + fabs(x))
+FOLD(add_square, sum + x * x)
+FOLD(larger, x > sum || x != x ? x : sum)
+FOLD(smaller, x < sum || x != x ? x : sum)
+/* log(exp(sum) + exp(x)) without leaving the range of either. */
+FOLD(log_add, x == sum  ? sum + log(2)
+              : x > sum ? x + log1p(exp(sum - x))
+                        : sum + log1p(exp(x - sum)))
+
+static double mean(double sum, double count) {
+    return sum / count;
+}
+
+static double square_root(double sum, double count) {
+    (void)count;
+    return sqrt(sum);
+}
+
+static double logarithm(double sum, double count) {
+    (void)count;
+    return log(sum);
+}
+
+/* ---- the rows -------------------------------------------------------------
+ */
+
+static const struct op_attribute axes_keepdims[] = {
+    {"axes", ATTRIBUTE_INTS}, {"keepdims", ATTRIBUTE_INT}, {0}};
+static const struct op_attribute keepdims_noop[] = {
+    {"keepdims", ATTRIBUTE_INT}, {"noop_with_empty_axes", ATTRIBUTE_INT}, {0}};
+
+static const struct reduce sum = {0, add, NULL, TYPES_NUMBER};
+
+#define REDUCE(name, kernel)                                                   \
+    {                                                                          \
+        name, 1, 1, 1, 1, OP_ANY_LAYOUT, infer_reduce, run_reduce,             \
+            reduce_scratch, axes_keepdims, kernel                              \
+    }
+#define KERNEL(...) (&(const struct reduce){__VA_ARGS__})
+
+const struct op ops_reduce[] = {
+    REDUCE("ReduceSum", &sum),
+    {"ReduceSum", 13, 1, 2, 1, OP_ANY_LAYOUT, infer_reduce, run_reduce,
+     reduce_scratch, keepdims_noop, &sum},
+    REDUCE("ReduceMean", KERNEL(0, add, mean, TYPES_NUMBER)),
+    REDUCE("ReduceMax", KERNEL(-INFINITY, larger, NULL, TYPES_NUMBER)),
+    REDUCE("ReduceMin", KERNEL(INFINITY, smaller, NULL, TYPES_NUMBER)),
+    REDUCE("ReduceProd", KERNEL(1, multiply, NULL, TYPES_NUMBER)),
+    REDUCE("ReduceL1", KERNEL(0, add_absolute, NULL, TYPES_NUMBER)),
+    REDUCE("ReduceL2", KERNEL(0, add_square, square_root, TYPES_NUMBER)),
+    REDUCE("ReduceSumSquare", KERNEL(0, add_square, NULL, TYPES_NUMBER)),
+    REDUCE("ReduceLogSum", KERNEL(0, add, logarithm, TYPES_FLOAT)),
+    REDUCE("ReduceLogSumExp", KERNEL(-INFINITY, log_add, NULL, TYPES_FLOAT)),
+    {0}};

@@ -239,19 +239,15 @@ static void one_taps(const struct resize *r, int axis, int64_t at, int64_t in,
         taps->index[0] = -1; /* outside: the extrapolation value */
 }
 
-static bool resized(const struct op_call *call, int axis) {
-    return call->inputs[0]->dims[axis] != call->outputs[0].dims[axis];
-}
-
-/* An axis that keeps its length is plain copying, except that a region may
- * crop it. */
+/* An axis that keeps its scale is plain copying, except that a region may crop
+ * it. */
 static void axis_taps(const struct op_call *call, const struct resize *r,
                       int axis, struct taps *taps) {
     const int64_t in = call->inputs[0]->dims[axis];
     const int64_t out = call->outputs[0].dims[axis];
     const bool crop = is(r->coordinates, "tf_crop_and_resize");
     for (int64_t i = 0; i < out; i++)
-        if (crop || resized(call, axis))
+        if (crop || r->scales[axis] != 1)
             one_taps(r, axis, i, in, out, &taps[i]);
         else
             taps[i] = (struct taps){.index = {(int32_t)i}, .weight = {1}};
@@ -316,11 +312,7 @@ static void run_resize(struct op_call *call) {
         number_put_doubles((char *)out->data +
                                target * (ptrdiff_t)type_size(out->type),
                            out->type, &y, 1);
-        for (int k = w.rank - 1; k >= 0; k--) {
-            if (++at[k] < out->dims[k])
-                break;
-            at[k] = 0;
-        }
+        dims_step(at, out->dims, w.rank);
     }
 }
 

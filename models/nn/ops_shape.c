@@ -102,39 +102,13 @@ static int infer_flatten(struct op_call *call, struct err *err) {
     return op_output(call, 0, x->type, 2, dims, err);
 }
 
-/* Marks the axes of the attribute (until opset 12) or of input 1; false in
- * *given where the node has neither. */
-static int marked_axes(const struct op_call *call, int rank, bool *given,
-                       bool marked[NN_MAX_RANK], struct err *err) {
-    int64_t input[NN_MAX_RANK];
-    const int64_t *axes = input;
-    int count = 0;
-
-    *given = op_has(call, 1) || node_attribute(call->node, "axes");
-    memset(marked, 0, NN_MAX_RANK * sizeof *marked);
-    if (!op_has(call, 1))
-        count = node_ints(call->node, "axes", &axes);
-    else if (op_known_ints(call, 1, input, &count, NN_MAX_RANK, err) < 0)
-        return -1;
-    for (int i = 0; i < count; i++) {
-        int axis;
-        if (op_axis(axes[i], rank, &axis, err) < 0)
-            return -1;
-        if (marked[axis])
-            return err_set(err, "%s has the axis %lld twice",
-                           call->node->op_type, (long long)axes[i]);
-        marked[axis] = true;
-    }
-    return count;
-}
-
 static int infer_squeeze(struct op_call *call, struct err *err) {
     const struct tensor *x = call->inputs[0];
     int64_t dims[NN_MAX_RANK];
     bool marked[NN_MAX_RANK], given;
     int rank = 0;
 
-    if (marked_axes(call, x->rank, &given, marked, err) < 0)
+    if (op_axes(call, x->rank, &given, marked, err) < 0)
         return -1;
     for (int i = 0; i < x->rank; i++) {
         if (given && marked[i] && x->dims[i] != 1)
@@ -158,7 +132,7 @@ static int infer_unsqueeze(struct op_call *call, struct err *err) {
 
     if (added > NN_MAX_RANK || rank > NN_MAX_RANK)
         return err_set(err, "Unsqueeze to a rank over %d", NN_MAX_RANK);
-    if (marked_axes(call, rank, &given, marked, err) < 0)
+    if (op_axes(call, rank, &given, marked, err) < 0)
         return -1;
     for (int i = 0, from = 0; i < rank; i++)
         dims[i] = marked[i] ? 1 : x->dims[from++];

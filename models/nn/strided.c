@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+bool dims_step(int64_t *at, const int64_t *dims, int rank) {
+    for (int i = rank - 1; i >= 0; i--) {
+        if (++at[i] < dims[i])
+            return true;
+        at[i] = 0;
+    }
+    return false;
+}
+
 void strided_of_dims(ptrdiff_t *strides, const int64_t *dims, int rank) {
     ptrdiff_t stride = 1;
     for (int i = rank - 1; i >= 0; i--) {

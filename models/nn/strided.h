@@ -41,6 +41,10 @@ void strided_broadcast(struct strided *s, const struct tensor *t);
 void strided_begin(struct strided *s);
 void strided_next(struct strided *s);
 
+/* The next index of a block of dims in row-major order; false, and all zeros,
+ * after the last. */
+bool dims_step(int64_t *at, const int64_t *dims, int rank);
+
 /* Distances between neighbours along each axis of dims, in numbers. */
 void strided_of_dims(ptrdiff_t *strides, const int64_t *dims, int rank);
 void strided_of_tensor(ptrdiff_t *strides, const struct tensor *t);

@@ -1,3 +1,0 @@
-#include "models/nn/op.h"
-
-const struct op ops_window[] = {{0}};
