@@ -46,26 +46,26 @@ struct parcel {
 static void parcel_gone(void *bytes, void *hint) {
     struct parcel *parcel = hint;
     free(bytes);
-    schedule_released(parcel->dispatch->schedule, parcel->size);
+    jobs_released(schedule_jobs(parcel->dispatch->schedule), parcel->size);
     mailbox_nudge(parcel->dispatch->notes);
     free(parcel);
 }
 
 /* Identity and header; the body is to follow. */
-static enum schedule_sent send_head(struct dispatch *dispatch,
-                                    const struct worker *worker,
-                                    const struct job_header *header) {
+static enum jobs_sent send_head(struct dispatch *dispatch,
+                                const struct worker *worker,
+                                const struct job_header *header) {
     uint8_t encoded[JOB_HEADER_MAX];
     size_t len = job_encode(header, encoded);
     if (zmq_send(dispatch->socket, worker->identity, worker->identity_len,
                  ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN ? SCHEDULE_BUSY : SCHEDULE_UNREACHABLE;
+        return errno == EAGAIN ? JOBS_BUSY : JOBS_UNREACHABLE;
     zmq_send(dispatch->socket, encoded, len, ZMQ_SNDMORE);
-    return SCHEDULE_SENT;
+    return JOBS_SENT;
 }
 
-static enum schedule_sent send_job(void *context, const struct worker *worker,
-                                   const struct store_job *job) {
+static enum jobs_sent send_job(void *context, const struct worker *worker,
+                               const struct store_job *job) {
     struct dispatch *dispatch = context;
     struct job_header header = {.type = JOB_JOB,
                                 .id = job->id,
@@ -75,10 +75,10 @@ static enum schedule_sent send_job(void *context, const struct worker *worker,
     struct parcel *parcel = malloc(sizeof *parcel);
     zmq_msg_t body;
     if (!parcel)
-        return SCHEDULE_BUSY;
+        return JOBS_BUSY;
     *parcel = (struct parcel){dispatch, (void *)job->bytes, job->size};
-    enum schedule_sent sent = send_head(dispatch, worker, &header);
-    if (sent != SCHEDULE_SENT) {
+    enum jobs_sent sent = send_head(dispatch, worker, &header);
+    if (sent != JOBS_SENT) {
         free(parcel);
         return sent;
     }
@@ -90,15 +90,15 @@ static enum schedule_sent send_job(void *context, const struct worker *worker,
         parcel_gone(parcel->bytes, parcel);
     }
     zmq_msg_send(&body, dispatch->socket, 0);
-    return SCHEDULE_SENT;
+    return JOBS_SENT;
 }
 
-static enum schedule_sent send_plain(struct dispatch *dispatch,
-                                     const struct worker *worker,
-                                     enum job_type type) {
+static enum jobs_sent send_plain(struct dispatch *dispatch,
+                                 const struct worker *worker,
+                                 enum job_type type) {
     struct job_header header = {.type = type};
-    enum schedule_sent sent = send_head(dispatch, worker, &header);
-    if (sent == SCHEDULE_SENT)
+    enum jobs_sent sent = send_head(dispatch, worker, &header);
+    if (sent == JOBS_SENT)
         zmq_send(dispatch->socket, "", 0, 0);
     return sent;
 }
@@ -107,7 +107,7 @@ static void send_heartbeats(struct dispatch *dispatch) {
     for (struct worker *w = schedule_workers(dispatch->schedule), *next; w;
          w = next) {
         next = w->next;
-        if (send_plain(dispatch, w, JOB_HEARTBEAT) == SCHEDULE_UNREACHABLE)
+        if (send_plain(dispatch, w, JOB_HEARTBEAT) == JOBS_UNREACHABLE)
             schedule_worker_gone(dispatch->schedule, w, "has disconnected");
     }
 }
@@ -289,7 +289,7 @@ static int open_parts(struct dispatch *dispatch, struct catalogue *catalogue,
                                           .lease_ms =
                                               options->schedule.lease_ms,
                                           .sweep_ms = options->sweep_ms};
-    const struct schedule_link link = {dispatch, send_job};
+    const struct jobs_link link = {dispatch, send_job};
     if (!(dispatch->notes = mailbox_open(err)) ||
         !(dispatch->leases = leases_open(&leases, dispatch->notes, err)) ||
         !(dispatch->schedule =
@@ -334,17 +334,18 @@ void dispatch_close(struct dispatch *dispatch) {
  * -------------------------------------------------------- */
 
 void dispatch_submit(struct dispatch *dispatch, const struct store_job *job) {
+    struct jobs *jobs = schedule_jobs(dispatch->schedule);
     struct note *note = note_new(NOTE_SUBMITTED);
     if (!note)
         return; /* its lease will run out, and the sweep finds it */
     note->job = *job;
     note->job.bytes = NULL;
-    if (schedule_keep(dispatch->schedule, job->size)) {
+    if (jobs_keep(jobs, job->size)) {
         void *copy = malloc(job->size);
         if (copy)
             note->job.bytes = memcpy(copy, job->bytes, job->size);
         else
-            schedule_unkeep(dispatch->schedule, job->size);
+            jobs_unkeep(jobs, job->size);
     }
     mailbox_put(dispatch->notes, note);
 }

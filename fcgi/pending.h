@@ -38,7 +38,7 @@ struct pending_job {
     enum pending_state state;
     bool claimed; /* QUEUED: its attempt is counted and its bytes are here */
     bool kept;    /* held are bytes of the submission, not of a claim */
-    size_t held;  /* bytes that are counted for it, see schedule.h */
+    size_t held;  /* bytes that are counted for it, see jobs.h */
     bool retry;   /* FAILING: to be asked again */
     struct worker *worker; /* CLAIMING (NULL: it has gone meanwhile), SENT */
     int64_t since_ms;      /* clock_ms() of the last change of state */

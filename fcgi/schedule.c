@@ -3,163 +3,25 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAUSE_MS 250   /* after Redis or a socket refused */
 #define AGAIN_MS 1000  /* a failure that could not be written is tried again */
 #define STUCK_MS 30000 /* what leases has not answered by then is lost */
 
 struct schedule {
     struct schedule_options options;
-    struct schedule_link link;
-    struct leases *leases;
+    struct jobs jobs;
     struct catalogue *catalogue;
-    struct waiters *waiters;
-    struct pending *pending;
     struct workers *workers;
-    int in_flight;
     bool stopping;
-    int64_t paused_until_ms, renewed_ms, answered_ms;
+    int64_t renewed_ms, answered_ms;
     double ms_a_job;
-    atomic_size_t kept, out; /* bytes: of queued jobs, on their way */
     pthread_mutex_t mutex;
     struct schedule_stats stats; /* under the mutex */
 };
-
-/* ---- memory ----------------------------------------------------------------
- */
-
-bool schedule_keep(struct schedule *s, size_t size) {
-    size_t kept = atomic_fetch_add(&s->kept, size);
-    if (kept <= s->options.keep_bytes && size <= s->options.keep_bytes - kept)
-        return true;
-    atomic_fetch_sub(&s->kept, size);
-    return false;
-}
-
-void schedule_unkeep(struct schedule *s, size_t size) {
-    atomic_fetch_sub(&s->kept, size);
-}
-
-void schedule_released(struct schedule *s, size_t size) {
-    atomic_fetch_sub(&s->out, size);
-}
-
-/* Drops the job's bytes. */
-static void let_go(struct schedule *s, struct pending_job *job) {
-    atomic_fetch_sub(job->kept ? &s->kept : &s->out, job->held);
-    job->kept = false;
-    job->held = 0;
-    free((void *)job->job.bytes);
-    job->job.bytes = NULL;
-}
-
-/* The bytes have become the link's: counted as on their way until it says that
- * they are gone. */
-static void hand_over(struct schedule *s, struct pending_job *job) {
-    if (job->kept) {
-        atomic_fetch_sub(&s->kept, job->held);
-        atomic_fetch_add(&s->out, job->job.size);
-    } else if (job->held != job->job.size) {
-        atomic_fetch_add(&s->out, job->job.size - job->held);
-    }
-    job->kept = false;
-    job->held = 0;
-    job->job.bytes = NULL;
-}
-
-/* May its bytes be on their way, too? Those of a single job always. */
-static bool fits(struct schedule *s, const struct pending_job *job) {
-    size_t out = atomic_load(&s->out);
-    return job->held > 0 || out == 0 ||
-           (out <= s->options.out_bytes &&
-            job->job.size <= s->options.out_bytes - out);
-}
-
-/* ---- changes of a job's state -----------------------------------------------
- */
-
-static void set_state(struct schedule *s, struct pending_job *job,
-                      enum pending_state state) {
-    bool was_sent = job->state == PENDING_SENT;
-    pending_take(s->pending, job);
-    if (was_sent && job->worker)
-        job->worker->in_flight--;
-    s->in_flight += (state == PENDING_SENT) - was_sent;
-    job->since_ms = clock_ms();
-    job->state = state;
-}
-
-static void queue(struct schedule *s, struct pending_job *job) {
-    set_state(s, job, PENDING_IDLE);
-    if (pending_queue(s->pending, job) < 0)
-        log_event(LOG_ERROR, "out-of-memory", "id", job->job.id.text, NULL);
-}
-
-static void end(struct schedule *s, struct pending_job *job) {
-    if (job->state == PENDING_CLAIMING && job->worker)
-        job->worker->credits++;
-    waiters_wake(s->waiters, &job->job.id);
-    set_state(s, job, PENDING_IDLE);
-    let_go(s, job);
-    pending_remove(s->pending, job);
-}
-
-static void ask_failure(struct schedule *s, struct pending_job *job) {
-    struct note *note = note_new(NOTE_FAIL);
-    char text[512];
-    snprintf(text, sizeof text, "%s", job->reason);
-    set_state(s, job, PENDING_FAILING);
-    job->retry = !note;
-    if (!note)
-        return;
-    note->job = job->job;
-    note->job.bytes = NULL;
-    note->text = strdup(text);
-    if (!catalogue_name(s->catalogue, id_version(&job->job.id), note->name))
-        snprintf(note->name, sizeof note->name, "unknown");
-    leases_ask(s->leases, note);
-}
-
-static void give_up(struct schedule *s, struct pending_job *job) {
-    char attempts[16];
-    snprintf(attempts, sizeof attempts, "%d", job->job.attempts);
-    log_event(LOG_ERROR, "gave-up", "request", job->job.request, "id",
-              job->job.id.text, "attempts", attempts, "reason", job->reason,
-              NULL);
-    let_go(s, job);
-    ask_failure(s, job);
-}
-
-/* An attempt has come to nothing. */
-static void retry(struct schedule *s, struct pending_job *job,
-                  const char *reason) {
-    snprintf(job->reason, sizeof job->reason, "%s", reason);
-    let_go(s, job);
-    job->claimed = false;
-    if (job->job.attempts >= s->options.attempts_max) {
-        give_up(s, job);
-        return;
-    }
-    log_event(LOG_WARN, "retry", "request", job->job.request, "id",
-              job->job.id.text, "reason", reason, NULL);
-    queue(s, job);
-}
-
-/* A claim has come to nothing: no attempt was made. */
-static void unclaim(struct schedule *s, struct pending_job *job) {
-    if (job->worker)
-        job->worker->credits++;
-    if (!job->kept)
-        let_go(s, job);
-    queue(s, job);
-    s->paused_until_ms = clock_ms() + PAUSE_MS;
-}
 
 /* ---- workers come and go ----------------------------------------------------
  */
@@ -171,13 +33,13 @@ void schedule_worker_gone(struct schedule *s, struct worker *worker,
              why);
     log_event(LOG_WARN, "worker-gone", "worker", worker->advert.name, "reason",
               why, NULL);
-    for (struct pending_job *job = pending_oldest(s->pending), *next; job;
+    for (struct pending_job *job = pending_oldest(s->jobs.pending), *next; job;
          job = next) {
         next = job->newer;
         if (job->worker != worker)
             continue;
         if (job->state == PENDING_SENT)
-            retry(s, job, reason);
+            jobs_retry(&s->jobs, job, reason);
         job->worker = NULL; /* a claim goes on, for another worker */
     }
     if (!worker->draining)
@@ -250,9 +112,9 @@ static void on_done(struct schedule *s, struct worker *worker,
                     const struct job_header *header) {
     if (worker)
         add_credits(worker, 1);
-    struct pending_job *job = pending_find(s->pending, &header->id);
+    struct pending_job *job = pending_find(s->jobs.pending, &header->id);
     if (!job) { /* e.g. answered late by a worker that was taken for gone */
-        waiters_wake(s->waiters, &header->id);
+        waiters_wake(s->jobs.waiters, &header->id);
         return;
     }
     int64_t now = clock_ms();
@@ -261,7 +123,7 @@ static void on_done(struct schedule *s, struct worker *worker,
               "attempt", log_number(header->attempt, 0), "ms",
               log_number((double)(now - job->added_ms), 0), NULL);
     measure(s, now);
-    end(s, job);
+    jobs_end(&s->jobs, job);
 }
 
 static void on_failed(struct schedule *s, struct worker *worker,
@@ -269,7 +131,7 @@ static void on_failed(struct schedule *s, struct worker *worker,
                       size_t size) {
     if (worker)
         add_credits(worker, 1);
-    struct pending_job *job = pending_find(s->pending, &header->id);
+    struct pending_job *job = pending_find(s->jobs.pending, &header->id);
     /* Of an earlier attempt: it has been dealt with. */
     if (!job || job->state != PENDING_SENT || job->worker != worker ||
         (header->attempt && header->attempt != job->job.attempts))
@@ -277,7 +139,7 @@ static void on_failed(struct schedule *s, struct worker *worker,
     char reason[200];
     snprintf(reason, sizeof reason, "%.*s", (int)(size < 199 ? size : 199),
              size ? body : "no reason given");
-    retry(s, job, reason);
+    jobs_retry(&s->jobs, job, reason);
 }
 
 static void on_drain(struct schedule *s, struct worker *worker) {
@@ -326,59 +188,14 @@ bool schedule_message(struct schedule *s, const void *identity, size_t len,
 /* ---- handing out
  * ------------------------------------------------------------- */
 
-static void send(struct schedule *s, struct pending_job *job) {
-    struct worker *worker = job->worker;
-    switch (s->link.send(s->link.context, worker, &job->job)) {
-    case SCHEDULE_SENT:
-        hand_over(s, job);
-        set_state(s, job, PENDING_SENT);
-        worker->in_flight++;
-        job->claimed = false;
-        return;
-    case SCHEDULE_BUSY:
-        worker->credits++;
-        s->paused_until_ms = clock_ms() + PAUSE_MS;
-        job->claimed = true;
-        queue(s, job);
-        return;
-    case SCHEDULE_UNREACHABLE:
-        job->claimed = true;
-        queue(s, job);
-        schedule_worker_gone(s, worker, "is unreachable");
-        return;
-    }
-}
-
-static void hand_out(struct schedule *s, struct pending_job *job,
-                     struct worker *worker) {
-    set_state(s, job, PENDING_CLAIMING);
-    worker->credits--;
-    job->worker = worker;
-    if (job->claimed) {
-        send(s, job);
-        return;
-    }
-    struct note *note = note_about(NOTE_CLAIM, &job->job.id);
-    if (!note) {
-        unclaim(s, job);
-        return;
-    }
-    if (!job->held) {
-        job->held = job->job.size;
-        atomic_fetch_add(&s->out, job->held);
-    }
-    note->with_bytes = !job->job.bytes;
-    leases_ask(s->leases, note);
-}
-
 /* The oldest job that somebody can take now. */
 static struct pending_job *choose(struct schedule *s, struct worker **worker) {
     struct pending_job *best = NULL;
-    for (struct pending_lane *lane = pending_lanes(s->pending); lane;
+    for (struct pending_lane *lane = pending_lanes(s->jobs.pending); lane;
          lane = lane->next) {
         struct worker *w = workers_pick(s->workers, lane->version, NULL);
         if (w && (!best || lane->first->serial < best->serial) &&
-            fits(s, lane->first)) {
+            jobs_fit(&s->jobs, lane->first)) {
             best = lane->first;
             *worker = w;
         }
@@ -388,9 +205,9 @@ static struct pending_job *choose(struct schedule *s, struct worker **worker) {
 
 static void publish(struct schedule *s) {
     struct schedule_stats stats = {
-        .queued = pending_queued(s->pending),
-        .in_flight = s->in_flight,
-        .pending = pending_count(s->pending),
+        .queued = pending_queued(s->jobs.pending),
+        .in_flight = s->jobs.in_flight,
+        .pending = pending_count(s->jobs.pending),
         .ms_a_job = s->ms_a_job,
     };
     for (struct worker *w = workers_first(s->workers); w; w = w->next) {
@@ -405,9 +222,10 @@ static void publish(struct schedule *s) {
 void schedule_assign(struct schedule *s) {
     struct pending_job *job;
     struct worker *worker;
-    while (!s->stopping && clock_ms() >= s->paused_until_ms &&
+    while (!s->stopping && clock_ms() >= s->jobs.paused_until_ms &&
            (job = choose(s, &worker)))
-        hand_out(s, job, worker);
+        if (jobs_hand_out(&s->jobs, job, worker) == JOBS_UNREACHABLE)
+            schedule_worker_gone(s, worker, "is unreachable");
     publish(s);
 }
 
@@ -416,19 +234,19 @@ void schedule_assign(struct schedule *s) {
 
 static void on_submitted(struct schedule *s, struct note *note) {
     size_t held = note->job.bytes ? note->job.size : 0;
-    struct pending_job *job = pending_add(s->pending, &note->job);
+    struct pending_job *job = pending_add(s->jobs.pending, &note->job);
     if (!job) {
-        schedule_unkeep(s, held);
+        jobs_unkeep(&s->jobs, held);
         return;
     }
     job->held = held;
     job->kept = held > 0;
     job->added_ms = clock_ms();
-    queue(s, job);
+    jobs_queue(&s->jobs, job);
 }
 
 static void on_adopted(struct schedule *s, struct note *note) {
-    struct pending_job *job = pending_add(s->pending, &note->job);
+    struct pending_job *job = pending_add(s->jobs.pending, &note->job);
     if (!job)
         return;
     job->added_ms = clock_ms();
@@ -438,32 +256,21 @@ static void on_adopted(struct schedule *s, struct note *note) {
     if (job->job.attempts >= s->options.attempts_max) {
         snprintf(job->reason, sizeof job->reason,
                  "the front and the worker that had it are gone");
-        give_up(s, job);
+        jobs_give_up(&s->jobs, job);
         return;
     }
-    queue(s, job);
+    jobs_queue(&s->jobs, job);
 }
 
-static void on_claimed(struct schedule *s, struct pending_job *job,
+static void take_claim(struct schedule *s, struct pending_job *job,
                        struct note *note) {
-    if (job->state != PENDING_CLAIMING)
-        return;
-    job->job.attempts = note->job.attempts;
-    if (note->job.bytes) {
-        job->job.bytes = note->job.bytes;
-        job->job.size = note->job.size;
-        note->job.bytes = NULL; /* the job's now */
-    }
-    if (job->worker) {
-        send(s, job);
-        return;
-    }
-    job->claimed = true;
-    queue(s, job);
+    struct worker *worker = job->worker;
+    if (jobs_claimed(&s->jobs, job, note) == JOBS_UNREACHABLE)
+        schedule_worker_gone(s, worker, "is unreachable");
 }
 
 void schedule_note(struct schedule *s, struct note *note) {
-    struct pending_job *job = pending_find(s->pending, &note->job.id);
+    struct pending_job *job = pending_find(s->jobs.pending, &note->job.id);
     switch (note->kind) {
     case NOTE_SUBMITTED:
         on_submitted(s, note);
@@ -473,15 +280,15 @@ void schedule_note(struct schedule *s, struct note *note) {
         break;
     case NOTE_ORPHAN:
         if (!job)
-            leases_ask(s->leases, note_about(NOTE_ADOPT, &note->job.id));
+            leases_ask(s->jobs.leases, note_about(NOTE_ADOPT, &note->job.id));
         break;
     case NOTE_CLAIMED:
         if (job)
-            on_claimed(s, job, note);
+            take_claim(s, job, note);
         break;
     case NOTE_UNAVAILABLE:
         if (job && job->state == PENDING_CLAIMING)
-            unclaim(s, job);
+            jobs_unclaim(&s->jobs, job);
         break;
     case NOTE_NOT_FAILED:
         if (job)
@@ -490,7 +297,7 @@ void schedule_note(struct schedule *s, struct note *note) {
     case NOTE_GONE:
     case NOTE_FAILED:
         if (job)
-            end(s, job);
+            jobs_end(&s->jobs, job);
         break;
     case NOTE_CLAIM:
     case NOTE_ADOPT:
@@ -509,49 +316,29 @@ static void check_job(struct schedule *s, struct pending_job *job,
     bool served = true;
     switch (job->state) {
     case PENDING_IDLE:
-        queue(s, job);
+        jobs_queue(&s->jobs, job);
         break;
     case PENDING_QUEUED:
         workers_pick(s->workers, id_version(&job->job.id), &served);
         if (!served && now - job->added_ms > s->options.orphan_ms) {
             snprintf(job->reason, sizeof job->reason,
                      "no worker serves this version of the model any more");
-            give_up(s, job);
+            jobs_give_up(&s->jobs, job);
         }
         break;
     case PENDING_CLAIMING:
         if (age > STUCK_MS)
-            unclaim(s, job);
+            jobs_unclaim(&s->jobs, job);
         break;
     case PENDING_SENT:
         if (age > s->options.job_timeout_ms)
-            retry(s, job, "the worker did not answer in time");
+            jobs_retry(&s->jobs, job, "the worker did not answer in time");
         break;
     case PENDING_FAILING:
         if (age > (job->retry ? AGAIN_MS : STUCK_MS))
-            ask_failure(s, job);
+            jobs_ask_failure(&s->jobs, job);
         break;
     }
-}
-
-/* Takes the ids over. */
-static void renew_ids(struct schedule *s, struct id *ids, int count,
-                      int64_t lease_ms) {
-    struct note *note = ids ? note_new(NOTE_RENEW) : NULL;
-    if (!note) {
-        free(ids);
-        return;
-    }
-    note->ids = ids;
-    note->count = count;
-    note->lease_ms = lease_ms;
-    leases_ask(s->leases, note);
-}
-
-static void renew(struct schedule *s, int64_t lease_ms) {
-    int count;
-    struct id *ids = pending_ids(s->pending, &count);
-    renew_ids(s, ids, count, lease_ms);
 }
 
 void schedule_tick(struct schedule *s) {
@@ -561,18 +348,18 @@ void schedule_tick(struct schedule *s) {
         if (now - w->heard_ms > JOB_SILENCE_MS)
             schedule_worker_gone(s, w, "has fallen silent");
     }
-    for (struct pending_job *job = pending_oldest(s->pending), *next;
+    for (struct pending_job *job = pending_oldest(s->jobs.pending), *next;
          job && !s->stopping; job = next) {
         next = job->newer;
         check_job(s, job, now);
     }
     if (now - s->renewed_ms > s->options.lease_ms / 3) {
-        renew(s, s->options.lease_ms);
+        jobs_renew(&s->jobs, s->options.lease_ms);
         s->renewed_ms = now;
     }
-    leases_sweep(s->leases,
+    leases_sweep(s->jobs.leases,
                  !s->stopping && workers_first(s->workers) &&
-                     pending_count(s->pending) < s->options.pending_max);
+                     pending_count(s->jobs.pending) < s->options.pending_max);
 }
 
 /* ---- the end
@@ -580,21 +367,25 @@ void schedule_tick(struct schedule *s) {
 
 void schedule_stop(struct schedule *s) {
     s->stopping = true;
-    leases_sweep(s->leases, false);
+    leases_sweep(s->jobs.leases, false);
     int left = 0;
-    struct id *ids = pending_ids(s->pending, &left);
-    for (struct pending_job *job = pending_oldest(s->pending), *next; job;
+    struct id *ids = pending_ids(s->jobs.pending, &left);
+    for (struct pending_job *job = pending_oldest(s->jobs.pending), *next; job;
          job = next) {
         next = job->newer;
         if (job->state != PENDING_SENT)
-            end(s, job);
+            jobs_end(&s->jobs, job);
     }
-    renew_ids(s, ids, left, 0);
-    renew(s, s->options.lease_ms); /* those that a worker has */
+    jobs_renew_ids(&s->jobs, ids, left, 0);
+    jobs_renew(&s->jobs, s->options.lease_ms); /* those that a worker has */
 }
 
 void schedule_abandon(struct schedule *s) {
-    renew(s, 0);
+    jobs_renew(&s->jobs, 0);
+}
+
+struct jobs *schedule_jobs(struct schedule *s) {
+    return &s->jobs;
 }
 
 struct worker *schedule_workers(const struct schedule *s) {
@@ -609,7 +400,7 @@ struct schedule_stats schedule_stats(struct schedule *s) {
 }
 
 struct schedule *schedule_open(const struct schedule_options *options,
-                               const struct schedule_link *link,
+                               const struct jobs_link *link,
                                struct leases *leases,
                                struct catalogue *catalogue,
                                struct waiters *waiters, struct err *err) {
@@ -620,14 +411,18 @@ struct schedule *schedule_open(const struct schedule_options *options,
     }
     pthread_mutex_init(&s->mutex, NULL);
     s->options = *options;
-    s->link = *link;
-    s->leases = leases;
     s->catalogue = catalogue;
-    s->waiters = waiters;
+    s->jobs.attempts_max = options->attempts_max;
+    s->jobs.keep_bytes = options->keep_bytes;
+    s->jobs.out_bytes = options->out_bytes;
+    s->jobs.link = *link;
+    s->jobs.leases = leases;
+    s->jobs.catalogue = catalogue;
+    s->jobs.waiters = waiters;
     s->ms_a_job = 20;
-    s->pending = pending_open();
+    s->jobs.pending = pending_open();
     s->workers = workers_open();
-    if (!s->pending || !s->workers) {
+    if (!s->jobs.pending || !s->workers) {
         err_set(err, "out of memory");
         schedule_close(s);
         return NULL;
@@ -638,7 +433,7 @@ struct schedule *schedule_open(const struct schedule_options *options,
 void schedule_close(struct schedule *s) {
     if (!s)
         return;
-    pending_close(s->pending);
+    pending_close(s->jobs.pending);
     workers_close(s->workers);
     pthread_mutex_destroy(&s->mutex);
     free(s);
