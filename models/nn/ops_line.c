@@ -24,6 +24,7 @@ struct line {
 static int lines_of(const struct op_call *call, int64_t axis, bool flat,
                     struct lines *l, int *at, struct err *err) {
     const struct tensor *x = call->inputs[0];
+    *l = (struct lines){0};
     /* The flattened matrix may have all axes on its left. */
     if (flat && axis == x->rank)
         *at = x->rank;
