@@ -136,6 +136,11 @@ lint:                       ## formatting, shell scripts, who includes whom
 check:                      ## install what tests need, build, run all tests
 	@deploy/check
 
+# Beside `make bench`, for whoever works on a kernel: build/tests/bench/bench_X.
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call lib,nn) \
+                        $(call lib,common)
+	$(link) $(LIBS_NN) $(LIBS_COMMON)
+
 .PHONY: bench
 bench: all                  ## print the figures: engine and whole service
 	@tests/bench/run
