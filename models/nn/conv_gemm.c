@@ -3,40 +3,52 @@
  * output channel, and the numbers of a row of A are those under the kernel. For
  * 1x1 with stride 1 they lie in memory like that already; otherwise im2col
  * gathers a block of rows into scratch, multiplies it and goes on, so that the
- * block is in cache when it is read. Groups are done one after the other.
+ * block is in cache when it is read. Groups are done one after the other;
+ * groups of a few channels are joined first, with zeros where one would reach
+ * into another, until they fill a vector: no more work, and far fewer pieces.
  */
 #include "models/nn/conv_algorithm.h"
 
 /* Bytes of rows that are gathered, multiplied and activated together. */
 #define BLOCK_BYTES (256 << 10)
 
-static int depth_of(const struct conv_shape *s) {
-    return s->channels_in / s->groups;
+/* Rows whose distance is a multiple of a few of these lines compete for the
+ * same sets of the first cache (64 sets of 64 bytes). */
+#define CACHE_LINE 16 /* floats */
+#define CACHE_SETS 64
+
+/* The groups after joining; depth and columns are channels of one of them. */
+struct grouping {
+    int groups, depth, columns;
+    int window; /* numbers of a group under the kernel */
+};
+
+static struct grouping grouping_of(const struct conv *conv) {
+    const struct conv_shape *s = &conv->shape;
+    int columns = s->channels_out / s->groups, joined = 1;
+    for (int i = 2; i * columns <= conv->kernels->lanes; i++)
+        if (s->groups % i == 0)
+            joined = i;
+    int depth = s->channels_in / s->groups * joined;
+    return (struct grouping){s->groups / joined, depth, columns * joined,
+                             s->kernel[0] * s->kernel[1] * depth};
 }
 
-/* Numbers under the kernel. */
-static int window_of(const struct conv_shape *s) {
-    return s->kernel[0] * s->kernel[1] * depth_of(s);
-}
-
-/* Rows whose distance is a multiple of this many floats compete for the same
- * lines of the first cache (64 sets of 64 bytes). */
-#define SETS_FLOATS 1024
-
-static ptrdiff_t gathered_pitch(const struct conv_shape *s) {
-    ptrdiff_t pitch = (window_of(s) + 15) / 16 * 16;
-    return pitch % (SETS_FLOATS / 4) == 0 ? pitch + 16 : pitch;
+static ptrdiff_t gathered_pitch(const struct grouping *g) {
+    int lines = (g->window + CACHE_LINE - 1) / CACHE_LINE;
+    if (lines % (CACHE_SETS / 4) == 0)
+        lines++;
+    return lines * CACHE_LINE;
 }
 
 static int rows_of(const struct conv *conv, int batch) {
     return batch * conv->shape.out_height * conv->shape.out_width;
 }
 
-static int block_rows(const struct conv *conv) {
-    const struct conv_shape *s = &conv->shape;
-    int tile = conv->kernels->tile, longest = window_of(s);
-    if (s->channels_out > longest)
-        longest = s->channels_out;
+static int block_rows(const struct conv *conv, const struct grouping *g) {
+    int tile = conv->kernels->tile, longest = g->window;
+    if (conv->shape.channels_out > longest)
+        longest = conv->shape.channels_out;
     int rows = BLOCK_BYTES / (int)sizeof(float) / longest / tile * tile;
     int all = rows_of(conv, conv->batch_max);
     if (rows < 8 * tile)
@@ -44,28 +56,31 @@ static int block_rows(const struct conv *conv) {
     return rows < all ? rows : all;
 }
 
-static size_t group_size(const struct conv *conv) {
-    const struct conv_shape *s = &conv->shape;
-    return panels_size(conv->kernels, window_of(s),
-                       s->channels_out / s->groups);
+static size_t group_size(const struct conv *conv, const struct grouping *g) {
+    return panels_size(conv->kernels, g->window, g->columns);
 }
 
 static size_t count_weights(const struct conv *conv) {
-    return (size_t)conv->shape.groups * group_size(conv);
+    struct grouping g = grouping_of(conv);
+    return (size_t)g.groups * group_size(conv, &g);
 }
 
 static void pack(struct conv *conv, const float *weights) {
     const struct conv_shape *s = &conv->shape;
-    int depth = depth_of(s), taps = s->kernel[0] * s->kernel[1];
+    struct grouping g = grouping_of(conv);
+    int taps = s->kernel[0] * s->kernel[1];
+    int depth = s->channels_in / s->groups;
     int columns = s->channels_out / s->groups;
 
     for (int m = 0; m < s->channels_out; m++) {
         float *panels =
-            conv->weights + (size_t)(m / columns) * group_size(conv);
+            conv->weights + (size_t)(m / g.columns) * group_size(conv, &g);
+        int first = m % g.columns / columns * depth;
         for (int c = 0; c < depth; c++)
             for (int t = 0; t < taps; t++)
-                panels[panels_at(conv->kernels, taps * depth, columns,
-                                 t * depth + c, m % columns)] = *weights++;
+                panels[panels_at(conv->kernels, g.window, g.columns,
+                                 t * g.depth + first + c, m % g.columns)] =
+                    *weights++;
     }
 }
 
@@ -82,16 +97,15 @@ static bool always(const struct conv *conv) {
 }
 
 static double estimate_pointwise(const struct conv *conv) {
-    const struct conv_shape *s = &conv->shape;
-    return s->groups * conv_estimate_gemm(conv, rows_of(conv, conv->batch_max),
-                                          window_of(s),
-                                          s->channels_out / s->groups);
+    struct grouping g = grouping_of(conv);
+    return g.groups * conv_estimate_gemm(conv, rows_of(conv, conv->batch_max),
+                                         g.window, g.columns);
 }
 
 static double estimate_im2col(const struct conv *conv) {
-    const struct conv_shape *s = &conv->shape;
+    struct grouping g = grouping_of(conv);
     double gathered =
-        (double)rows_of(conv, conv->batch_max) * window_of(s) * s->groups;
+        (double)rows_of(conv, conv->batch_max) * g.window * g.groups;
     return estimate_pointwise(conv) + gathered * CONV_SECONDS_COPIED;
 }
 
@@ -101,43 +115,46 @@ static size_t no_scratch(const struct conv *conv) {
 }
 
 static size_t scratch_im2col(const struct conv *conv) {
-    return (size_t)block_rows(conv) * (size_t)gathered_pitch(&conv->shape);
+    struct grouping g = grouping_of(conv);
+    return (size_t)block_rows(conv, &g) * (size_t)gathered_pitch(&g);
 }
 
-static struct gemm_call group_call(const struct conv *conv, int group,
-                                   const float *residual, float *y) {
-    const struct conv_shape *s = &conv->shape;
-    int columns = s->channels_out / s->groups, channel = group * columns;
-    return (struct gemm_call){
-        .k = window_of(s),
-        .n = columns,
-        .b = conv->weights + (size_t)group * group_size(conv),
+/* The product of rows `a` with the weights of one group. */
+static void multiply(const struct conv *conv, const struct grouping *g,
+                     int group, const float *a, ptrdiff_t lda, int rows,
+                     const float *residual, float *y) {
+    int channel = group * g->columns;
+    struct gemm_call call = {
+        .rows = rows,
+        .k = g->window,
+        .n = g->columns,
+        .a = a,
+        .lda = lda,
+        .b = conv->weights + (size_t)group * group_size(conv, g),
         .c = y + channel,
-        .ldc = s->channels_out,
+        .ldc = conv->shape.channels_out,
         .bias = conv->bias ? conv->bias + channel : NULL,
         .residual = residual ? residual + channel : NULL,
         .low = conv->low,
         .high = conv->high,
     };
+    conv->kernels->gemm(&call);
 }
 
 static void run_pointwise(const struct conv *conv, int batch, const float *x,
                           const float *residual, float *y, float *scratch) {
     const struct conv_shape *s = &conv->shape;
-    int rows = rows_of(conv, batch), block = block_rows(conv);
+    struct grouping g = grouping_of(conv);
+    int rows = rows_of(conv, batch), block = block_rows(conv, &g);
     (void)scratch;
 
     for (int row = 0; row < rows; row += block) {
         int count = rows - row < block ? rows - row : block;
         size_t at = (size_t)row * (size_t)s->channels_out;
-        for (int g = 0; g < s->groups; g++) {
-            struct gemm_call call =
-                group_call(conv, g, residual ? residual + at : NULL, y + at);
-            call.rows = count;
-            call.a = x + (size_t)row * (size_t)s->channels_in + g * depth_of(s);
-            call.lda = s->channels_in;
-            conv->kernels->gemm(&call);
-        }
+        const float *a = x + (size_t)row * (size_t)s->channels_in;
+        for (int i = 0; i < g.groups; i++)
+            multiply(conv, &g, i, a + i * g.depth, s->channels_in, count,
+                     residual ? residual + at : NULL, y + at);
         conv_finish(conv, y + at, (size_t)count * (size_t)s->channels_out);
     }
 }
@@ -145,26 +162,23 @@ static void run_pointwise(const struct conv *conv, int batch, const float *x,
 static void run_im2col(const struct conv *conv, int batch, const float *x,
                        const float *residual, float *y, float *scratch) {
     const struct conv_shape *s = &conv->shape;
-    int rows = rows_of(conv, batch), block = block_rows(conv);
+    struct grouping g = grouping_of(conv);
+    int rows = rows_of(conv, batch), block = block_rows(conv, &g);
     struct im2col_call gather = {.shape = s,
                                  .x = x,
-                                 .depth = depth_of(s),
+                                 .depth = g.depth,
                                  .rows = scratch,
-                                 .ld = gathered_pitch(s)};
+                                 .ld = gathered_pitch(&g)};
 
     for (int row = 0; row < rows; row += block) {
         size_t at = (size_t)row * (size_t)s->channels_out;
         gather.first = (size_t)row;
         gather.count = rows - row < block ? rows - row : block;
-        for (int g = 0; g < s->groups; g++) {
-            gather.channel = g * depth_of(s);
+        for (int i = 0; i < g.groups; i++) {
+            gather.channel = i * g.depth;
             conv->kernels->im2col(&gather);
-            struct gemm_call call =
-                group_call(conv, g, residual ? residual + at : NULL, y + at);
-            call.rows = gather.count;
-            call.a = scratch;
-            call.lda = gather.ld;
-            conv->kernels->gemm(&call);
+            multiply(conv, &g, i, scratch, gather.ld, gather.count,
+                     residual ? residual + at : NULL, y + at);
         }
         conv_finish(conv, y + at,
                     (size_t)gather.count * (size_t)s->channels_out);

@@ -12,6 +12,8 @@
  */
 #include "models/nn/conv_algorithm.h"
 
+#include <string.h>
+
 /* Of V and M together: most of a second cache of 1 to 2 MB. */
 #define BLOCK_BYTES (1 << 20)
 
@@ -127,9 +129,10 @@ static void pack(struct conv *conv, const float *weights) {
 
 static size_t scratch(const struct conv *conv) {
     int tile = tile_of(conv), tiles = block_tiles(conv, tile);
-    return (size_t)planes_of(tile) *
-           (plane_size(tiles, conv->shape.channels_in) +
-            plane_size(tiles, pitch_out(conv)));
+    return (size_t)round_up(conv->shape.channels_in, 16) +
+           (size_t)planes_of(tile) *
+               (plane_size(tiles, conv->shape.channels_in) +
+                plane_size(tiles, pitch_out(conv)));
 }
 
 static void multiply(const struct conv *conv, const struct winograd_call *in,
@@ -162,12 +165,13 @@ static void run(const struct conv *conv, int batch, const float *x,
         .tiles_y = (s->out_height + tile - 1) / tile,
         .tiles_x = (s->out_width + tile - 1) / tile,
         .x = x,
-        .planes = memory,
+        .zeros = memory,
+        .planes = memory + round_up(s->channels_in, 16),
         .plane = plane_size(block, s->channels_in),
         .pitch = s->channels_in,
     };
     struct winograd_call out = in;
-    out.planes = memory + (size_t)planes_of(tile) * in.plane;
+    out.planes = in.planes + (size_t)planes_of(tile) * in.plane;
     out.plane = plane_size(block, pitch_out(conv));
     out.pitch = pitch_out(conv);
     out.y = y;
@@ -175,7 +179,9 @@ static void run(const struct conv *conv, int batch, const float *x,
     out.residual = residual;
     out.low = conv->low;
     out.high = conv->high;
+    out.then = conv->bounded ? NULL : &conv->activation;
 
+    memset(memory, 0, (size_t)s->channels_in * sizeof *memory);
     int tiles = tiles_of(conv, tile, batch);
     for (int first = 0; first < tiles; first += block) {
         in.first = out.first = first;
@@ -184,9 +190,6 @@ static void run(const struct conv *conv, int batch, const float *x,
         multiply(conv, &in, &out);
         k->output(&out);
     }
-    conv_finish(conv, y,
-                (size_t)batch * (size_t)s->out_height * (size_t)s->out_width *
-                    (size_t)s->channels_out);
 }
 
 const struct conv_algorithm conv_winograd_2 = {

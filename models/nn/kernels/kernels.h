@@ -61,13 +61,15 @@ struct winograd_call {
     const struct conv_shape *shape;
     int tiles_y, tiles_x;
     int first, count;
-    const float *x;  /* input(): the batch */
-    float *planes;   /* input() writes, output() reads */
-    size_t plane;    /* floats from plane to plane */
-    ptrdiff_t pitch; /* floats from tile to tile */
-    float *y;        /* output(): the batch */
+    const float *x;     /* input(): the batch */
+    const float *zeros; /* input(): (channels_in) */
+    float *planes;      /* input() writes, output() reads */
+    size_t plane;       /* floats from plane to plane */
+    ptrdiff_t pitch;    /* floats from tile to tile */
+    float *y;           /* output(): the batch */
     const float *bias, *residual;
     float low, high;
+    const struct activation *then; /* after that, or NULL */
 };
 
 /* One image; a channel for itself. weights (kernel rows, columns, channels). */
