@@ -1,0 +1,136 @@
+#include "models/nn/cam.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct graph_node *writer(const struct value *value,
+                                       const char *op_type) {
+    const struct graph_node *node = value->producer;
+    return node && strcmp(node->node.op_type, op_type) == 0 ? node : NULL;
+}
+
+/* Flatten, Reshape, Squeeze ... change no number. */
+static const struct value *behind_views(const struct value *value) {
+    while (value->producer && (value->producer->op->traits & OP_VIEW) &&
+           value->producer->inputs[0])
+        value = value->producer->inputs[0];
+    return value;
+}
+
+static bool is_matrix(const struct value *value) {
+    return value->t.data && value->t.type == NN_FLOAT32 && value->t.rank == 2 &&
+           value->t.dims[0] <= INT32_MAX && value->t.dims[1] <= INT32_MAX;
+}
+
+/* ---- the linear layer --------------------------------------------------- */
+
+/* Copies weights that lie (channels, classes), or that are scaled. */
+static int take_weights(struct cam *cam, const struct tensor *w,
+                        bool channels_first, float alpha, struct err *err) {
+    const float *from = w->data;
+    cam->channels = (int)w->dims[channels_first ? 0 : 1];
+    cam->classes = (int)w->dims[channels_first ? 1 : 0];
+    if (!channels_first && alpha == 1.0f) {
+        cam->weights = from;
+        return 0;
+    }
+    size_t classes = (size_t)cam->classes, channels = (size_t)cam->channels;
+    cam->copy = malloc((classes * channels + 1) * sizeof *cam->copy);
+    if (!cam->copy)
+        return err_set(err, "no memory for the weights of activation maps");
+    for (size_t k = 0; k < classes; k++)
+        for (size_t c = 0; c < channels; c++)
+            cam->copy[k * channels + c] =
+                alpha *
+                from[channels_first ? c * classes + k : k * channels + c];
+    cam->weights = cam->copy;
+    return 0;
+}
+
+/* Convolution of a map of one pixel by a 1x1 kernel. */
+static bool is_linear_conv(const struct graph_node *node) {
+    const struct tensor *x = &node->inputs[0]->t, *w = &node->inputs[1]->t;
+    return w->data && w->type == NN_FLOAT32 && w->rank == 4 &&
+           w->dims[2] == 1 && w->dims[3] == 1 && x->rank == 4 &&
+           x->dims[2] == 1 && x->dims[3] == 1 &&
+           node_int(&node->node, "group", 1) == 1 && w->dims[0] <= INT32_MAX &&
+           w->dims[1] <= INT32_MAX;
+}
+
+/* What the linear layer that writes `value` reads; NULL: there is none. */
+static const struct value *linear_input(struct cam *cam,
+                                        const struct value *value, int *rc,
+                                        struct err *err) {
+    const struct graph_node *node = writer(value, "Add");
+    if (node) /* the bias of a MatMul */
+        value = node->inputs[node->inputs[0]->t.data ? 1 : 0];
+    if ((node = writer(value, "Gemm")) && is_matrix(node->inputs[1]) &&
+        node_int(&node->node, "transA", 0) == 0)
+        *rc = take_weights(cam, &node->inputs[1]->t,
+                           node_int(&node->node, "transB", 0) == 0,
+                           node_float(&node->node, "alpha", 1.0f), err);
+    else if ((node = writer(value, "MatMul")) && is_matrix(node->inputs[1]))
+        *rc = take_weights(cam, &node->inputs[1]->t, true, 1.0f, err);
+    else if ((node = writer(value, "Conv")) && is_linear_conv(node))
+        *rc = take_weights(cam, &node->inputs[1]->t, false, 1.0f, err);
+    else
+        return NULL;
+    return node->inputs[0];
+}
+
+/* ---- the pooling -------------------------------------------------------- */
+
+static bool reduces_pixels(const struct graph_node *node) {
+    const int64_t *axes;
+    if (node_ints(&node->node, "axes", &axes) != 2)
+        return false;
+    int64_t a = axes[0] < 0 ? axes[0] + 4 : axes[0];
+    int64_t b = axes[1] < 0 ? axes[1] + 4 : axes[1];
+    return (a == 2 && b == 3) || (a == 3 && b == 2);
+}
+
+static bool pools_everything(const struct graph_node *node,
+                             const struct tensor *x) {
+    const int64_t *kernel;
+    return node_ints(&node->node, "kernel_shape", &kernel) == 2 &&
+           kernel[0] == x->dims[2] && kernel[1] == x->dims[3];
+}
+
+static bool is_global_average(const struct graph_node *node) {
+    const struct tensor *x = &node->inputs[0]->t;
+    if (x->rank != 4)
+        return false;
+    if (strcmp(node->node.op_type, "GlobalAveragePool") == 0)
+        return true;
+    if (strcmp(node->node.op_type, "ReduceMean") == 0)
+        return reduces_pixels(node);
+    return strcmp(node->node.op_type, "AveragePool") == 0 &&
+           pools_everything(node, x);
+}
+
+int cam_find(struct cam *cam, const struct graph *graph, struct err *err) {
+    const struct value *value = behind_views(graph->output_values[0]);
+    const struct graph_node *node = writer(value, "Softmax");
+    int rc = 0;
+
+    *cam = (struct cam){.softmax = node != NULL};
+    if (node)
+        value = behind_views(node->inputs[0]);
+    value = linear_input(cam, value, &rc, err);
+    if (!value || rc < 0)
+        return rc;
+    value = behind_views(value);
+    node = value->producer;
+    if (node && node->input_count > 0 && is_global_average(node) &&
+        node->inputs[0]->t.dims[1] == cam->channels &&
+        !node->inputs[0]->t.data) {
+        cam->features = node->inputs[0];
+        cam->pooled = value;
+    }
+    return 0;
+}
+
+void cam_free(struct cam *cam) {
+    free(cam->copy);
+    *cam = (struct cam){0};
+}
