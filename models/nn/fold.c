@@ -13,9 +13,9 @@ static bool inputs_are_constant(const struct graph_node *node) {
 static int make_outputs(struct graph *graph, struct op_call *call,
                         struct err *err) {
     for (int i = 0; i < call->output_count; i++) {
-        struct tensor *t = &call->outputs[i];
-        if (graph_reserve(graph, tensor_bytes(t), err) < 0 ||
-            tensor_make(t, t->type, t->rank, t->dims, err) < 0)
+        const struct tensor t = call->outputs[i];
+        if (graph_reserve(graph, tensor_bytes(&t), err) < 0 ||
+            tensor_make(&call->outputs[i], t.type, t.rank, t.dims, err) < 0)
             return -1;
     }
     return 0;

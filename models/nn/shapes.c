@@ -24,8 +24,8 @@ static bool is_known(const struct op_call *call) {
 static int compute(struct op_call *call, struct err *err) {
     int made = 0;
     for (; made < call->output_count; made++) {
-        struct tensor *t = &call->outputs[made];
-        if (tensor_make(t, t->type, t->rank, t->dims, err) < 0)
+        const struct tensor t = call->outputs[made];
+        if (tensor_make(&call->outputs[made], t.type, t.rank, t.dims, err) < 0)
             break;
     }
     if (made == call->output_count) {
