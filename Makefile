@@ -118,10 +118,15 @@ $(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
 	@mkdir -p $(@D) && echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz
 
+CONFORMANCE := $(BUILD)/tests/conformance/conformance
+$(CONFORMANCE): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conformance/*.c)) \
+                $(call lib,nn) $(call lib,common)
+	$(link) $(LIBS_NN) $(LIBS_COMMON)
+
 .SECONDARY:
 
 .PHONY: test-programs integration-programs
-test-programs: $(UNIT) $(INTEGRATION)
+test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE)
 integration-programs: $(INTEGRATION)
 
 .PHONY: unit

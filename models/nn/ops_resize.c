@@ -177,10 +177,11 @@ static int infer_resize(struct op_call *call, struct err *err) {
 /* ---- taps -----------------------------------------------------------------
  */
 
-/* Where in the input the output's number `at` comes from. */
-static double coordinate(const struct resize *r, int axis, double at, double in,
-                         double out) {
-    const double scale = r->scales[axis];
+/* Where in the input the output's number `at` comes from. The output counts
+ * with its length before rounding down, as in ONNX's tests. */
+static double coordinate(const struct resize *r, int axis, double at,
+                         double in) {
+    const double scale = r->scales[axis], out = in * scale;
     if (is(r->coordinates, "asymmetric"))
         return at / scale;
     if (is(r->coordinates, "pytorch_half_pixel") && out <= 1)
@@ -215,8 +216,8 @@ static double cubic(double a, double distance) {
 }
 
 static void one_taps(const struct resize *r, int axis, int64_t at, int64_t in,
-                     int64_t out, struct taps *taps) {
-    const double x = coordinate(r, axis, (double)at, (double)in, (double)out);
+                     struct taps *taps) {
+    const double x = coordinate(r, axis, (double)at, (double)in);
     const double base = r->taps == 1 ? nearest(r, x) : floor(x);
     const int first = r->taps == 4 ? -1 : 0;
     double sum = 0;
@@ -248,7 +249,7 @@ static void axis_taps(const struct op_call *call, const struct resize *r,
     const bool crop = is(r->coordinates, "tf_crop_and_resize");
     for (int64_t i = 0; i < out; i++)
         if (crop || r->scales[axis] != 1)
-            one_taps(r, axis, i, in, out, &taps[i]);
+            one_taps(r, axis, i, in, &taps[i]);
         else
             taps[i] = (struct taps){.index = {(int32_t)i}, .weight = {1}};
 }
