@@ -119,8 +119,9 @@ $(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz
 
 CONFORMANCE := $(BUILD)/tests/conformance/conformance
-$(CONFORMANCE): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conformance/*.c)) \
-                $(call lib,nn) $(call lib,common)
+CONFORMANCE_OBJ := $(call objects,tests/conformance/*.c)
+$(CONFORMANCE_OBJ): | $(BUILD)/gen/onnx.pb-c.c
+$(CONFORMANCE): $(CONFORMANCE_OBJ) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_NN) $(LIBS_COMMON)
 
 .SECONDARY:

@@ -15,6 +15,7 @@
  * folds, fuses and takes the fast kernels. A line for each that fails and a
  * closing line with totals; the status says whether all is well.
  */
+#include "tests/conformance/network.h"
 #include "tests/conformance/rows.h"
 
 #include "models/nn/gemm.h"
@@ -26,6 +27,7 @@ static const struct way {
     int (*run)(const struct example *e, struct err *err);
 } ways[] = {
     {"operators alone", rows_run},
+    {"through nn.h", network_run},
 };
 
 static int run_one(const char *folder, bool constants, struct err *err) {
