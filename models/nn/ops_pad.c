@@ -93,8 +93,14 @@ static void fill(const struct op_call *call) {
         number_put_doubles(
             number, out->type,
             &(double){(double)node_float(call->node, "value", 0)}, 1);
-    for (size_t i = 0; i < tensor_count(out); i++)
-        memcpy((char *)out->data + i * size, number, size);
+    /* What is filled is copied behind itself, twice as much every time. */
+    const size_t bytes = tensor_bytes(out);
+    char *data = out->data;
+    memcpy(data, number, size < bytes ? size : bytes);
+    for (size_t done = size, n; done < bytes; done += n) {
+        n = done < bytes - done ? done : bytes - done;
+        memcpy(data + done, data, n);
+    }
 }
 
 static void run_constant(struct op_call *call, const struct pads *p) {
