@@ -131,6 +131,13 @@ static int infer_layer(struct op_call *call, struct err *err) {
                            "shape than what it scales",
                            i);
     }
+    /* The mean and the inverse of the deviation, where they are asked for. */
+    struct tensor kept = *x;
+    for (int i = axis; i < x->rank; i++)
+        kept.dims[i] = 1;
+    for (int i = 1; i < call->output_count; i++)
+        if (op_output(call, i, x->type, x->rank, kept.dims, err) < 0)
+            return -1;
     return op_output(call, 0, x->type, x->rank, x->dims, err);
 }
 
@@ -152,6 +159,10 @@ static void run_layer(struct op_call *call) {
         const float m = (float)mean, s = (float)(1 / sqrt(variance + epsilon));
         for (size_t i = 0; i < n; i++)
             out[i] = (in[i] - m) * s * scale[i] + (bias ? bias[i] : 0);
+        if (call->output_count > 1)
+            ((float *)call->outputs[1].data)[r] = m;
+        if (call->output_count > 2)
+            ((float *)call->outputs[2].data)[r] = s;
     }
 }
 
@@ -307,7 +318,7 @@ const struct op ops_normalise[] = {
      batch_14, NULL},
     {"InstanceNormalization", 6, 3, 3, 1, 0, infer_channels, run_instance, NULL,
      epsilon, NULL},
-    {"LayerNormalization", 17, 2, 3, 1, 0, infer_layer, run_layer, NULL, layer,
+    {"LayerNormalization", 17, 2, 3, 3, 0, infer_layer, run_layer, NULL, layer,
      NULL},
     {"LRN", 1, 1, 1, 1, 0, infer_lrn, run_lrn, NULL, lrn, NULL},
     {"MeanVarianceNormalization", 9, 1, 1, 1, 0, infer_mvn, run_mvn,

@@ -17,48 +17,38 @@ struct reduce {
     unsigned types;
 };
 
-/* The output with every reduced axis kept as 1. */
-static int reduced_shape(const struct op_call *call, struct tensor *kept,
-                         struct err *err) {
-    const struct tensor *x = call->inputs[0];
-    bool marked[NN_MAX_RANK], given;
+/* Marks the axes to reduce: those given, or all, or with noop_with_empty_axes
+ * none. */
+static int reduced_axes(const struct op_call *call, bool marked[NN_MAX_RANK],
+                        struct err *err) {
+    const int rank = call->inputs[0]->rank;
+    bool given, any = false;
 
-    if (op_axes(call, x->rank, &given, marked, err) < 0)
+    if (op_axes(call, rank, &given, marked, err) < 0)
         return -1;
-    bool all = true;
-    for (int i = 0; i < x->rank; i++)
-        all = all && !marked[i];
-    if (all && node_int(call->node, "noop_with_empty_axes", 0))
-        return err_set(err,
-                       "%s without axes that does nothing is not "
-                       "supported",
-                       call->node->op_type);
-    *kept = (struct tensor){.type = x->type, .rank = x->rank};
-    for (int i = 0; i < x->rank; i++)
-        kept->dims[i] = all || marked[i] ? 1 : x->dims[i];
+    for (int i = 0; i < rank; i++)
+        any = any || marked[i];
+    for (int i = 0; i < rank && !any; i++)
+        marked[i] = !node_int(call->node, "noop_with_empty_axes", 0);
     return 0;
 }
 
 static int infer_reduce(struct op_call *call, struct err *err) {
     const struct reduce *r = call->op->kernel;
     const struct tensor *x = call->inputs[0];
-    struct tensor kept;
+    const bool keep = node_int(call->node, "keepdims", 1) != 0;
     int64_t dims[NN_MAX_RANK];
-    bool marked[NN_MAX_RANK], given;
+    bool marked[NN_MAX_RANK];
     int rank = 0;
 
     if (op_types(call, 0, r->types, err) < 0 ||
-        reduced_shape(call, &kept, err) < 0)
+        reduced_axes(call, marked, err) < 0)
         return -1;
-    if (node_int(call->node, "keepdims", 1))
-        return op_output(call, 0, x->type, x->rank, kept.dims, err);
-    op_axes(call, x->rank, &given, marked, NULL);
-    bool all = true;
     for (int i = 0; i < x->rank; i++)
-        all = all && !marked[i];
-    for (int i = 0; i < x->rank && !all; i++)
         if (!marked[i])
             dims[rank++] = x->dims[i];
+        else if (keep)
+            dims[rank++] = 1;
     return op_output(call, 0, x->type, rank, dims, err);
 }
 
@@ -71,12 +61,15 @@ static void run_reduce(struct op_call *call) {
     const struct tensor *x = call->inputs[0], *out = &call->outputs[0];
     const size_t size = type_size(x->type), count = tensor_count(out);
     double *sums = call->scratch;
-    struct tensor kept;
+    struct tensor kept = *x; /* the output with reduced axes as 1 */
+    bool marked[NN_MAX_RANK];
     struct strided s;
 
-    reduced_shape(call, &kept, NULL);
-    if (out->rank == x->rank)
-        kept.layout = out->layout;
+    reduced_axes(call, marked, NULL);
+    for (int i = 0; i < x->rank; i++)
+        if (marked[i])
+            kept.dims[i] = 1;
+    kept.layout = out->rank == x->rank ? out->layout : LAYOUT_PLAIN;
     for (size_t i = 0; i < count; i++)
         sums[i] = r->start;
     strided_shape(&s, x);
