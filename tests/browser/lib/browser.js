@@ -12,9 +12,9 @@ export function launch() {
   });
 }
 
-// An image of its own for every seed.
+// An image of its own for every seed of 32 bits.
 export function image(seed, name = `image-${seed}.png`) {
-  const buffer = png(64, 48, (x, y) => [x * 4, y * 5, (seed * 53) % 256, 255]);
+  const buffer = png(64, 48, (x, y) => [x * 4, y * 5, (seed >> 8 * (x % 4)) & 255, 255]);
   return { name, mimeType: 'image/png', buffer };
 }
 
