@@ -81,6 +81,11 @@ static int listen_tcp(struct request_pool *pool, const char *address,
                                    .ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
+    /* getaddrinfo() takes 99999 and cuts it to 16 bits. */
+    size_t digits = strspn(colon + 1, "0123456789");
+    if (digits < 1 || digits > 5 || colon[1 + digits] ||
+        strtol(colon + 1, NULL, 10) > 65535)
+        return err_set(err, "--listen %s: no port after the colon", address);
     int status = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &found);
     if (status)
         return err_set(err, "--listen %s: %s", address, gai_strerror(status));
@@ -302,7 +307,6 @@ fail:
 void request_pool_stop(struct request_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     pool->stopping = true;
-    FCGX_ShutdownPending();
     if (pool->listener >= 0)
         shutdown(pool->listener, SHUT_RDWR);
     for (int i = 0; i < pool->started; i++)
