@@ -342,7 +342,6 @@ static int read_edges(struct graph *graph, const Onnx__NodeProto *proto,
                        "to %d)",
                        inputs, outputs, OP_INPUTS_MAX, OP_OUTPUTS_MAX);
     node->input_count = (int)inputs;
-    node->output_count = (int)outputs;
     node->inputs =
         graph_alloc(graph, (inputs + 1) * sizeof(struct value *), err);
     node->outputs = graph_alloc(graph, outputs * sizeof(struct value *), err);
@@ -357,11 +356,12 @@ static int read_edges(struct graph *graph, const Onnx__NodeProto *proto,
         struct value *value = graph_value(graph, text(proto->output[i]), err);
         if (!value)
             return -1;
+        node->outputs[i] = value;
+        node->output_count = (int)i + 1;
         if (value->producer || value->is_input || value->t.data)
             return err_set(err, "writes %s, which is written already",
                            value->name);
         value->producer = node;
-        node->outputs[i] = value;
     }
     return 0;
 }
