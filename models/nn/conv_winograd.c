@@ -14,8 +14,8 @@
 
 #include <string.h>
 
-/* Of V and M together: most of a second cache of 1 to 2 MB. */
-#define BLOCK_BYTES (1 << 20)
+/* Of V and M together: half a second cache of 1 MB. */
+#define BLOCK_BYTES (512 << 10)
 
 static int tile_of(const struct conv *conv) {
     return conv->algorithm == &conv_winograd_2 ? 2 : 4;

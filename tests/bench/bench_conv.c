@@ -3,8 +3,9 @@
  * fits.
  *   usage: bench_conv [BATCH [NETWORK]]
  * Prints milliseconds and GFLOP/s of the definition (what an algorithm saves
- * counts for it), the best first picked by conv_open() marked with a star, and
- * the same for im2col by the BLAS alone. CONVOY_ISA picks the instruction set.
+ * counts for it), with a star at the one that conv_open() picks, the same for a
+ * product of that size by the BLAS alone, and what a network's layers take
+ * together. CONVOY_ISA picks the instruction set.
  */
 #include "models/nn/conv_algorithm.h"
 #include "models/nn/gemm.h"
@@ -18,60 +19,122 @@
 
 struct layer {
     const char *network;
+    int times; /* in the network */
     int c, size, m, kernel, stride, pad, groups;
 };
 
 static const struct layer layers[] = {
-    {"bundled", 3, 32, 24, 2, 1, 0, 1},
-    {"bundled", 24, 31, 64, 3, 1, 1, 1},
-    {"bundled", 64, 31, 64, 3, 1, 1, 1},
-    {"bundled", 64, 15, 256, 3, 1, 1, 1},
-    {"bundled", 256, 15, 256, 3, 1, 1, 1},
-    {"bundled", 256, 7, 256, 3, 1, 1, 1},
-    {"resnet20", 3, 32, 16, 3, 1, 1, 1},
-    {"resnet20", 16, 32, 16, 3, 1, 1, 1},
-    {"resnet20", 16, 32, 32, 3, 2, 1, 1},
-    {"resnet20", 32, 16, 32, 3, 1, 1, 1},
-    {"resnet20", 32, 16, 64, 3, 2, 1, 1},
-    {"resnet20", 64, 8, 64, 3, 1, 1, 1},
-    {"resnet50", 3, 224, 64, 7, 2, 3, 1},
-    {"resnet50", 64, 56, 64, 1, 1, 0, 1},
-    {"resnet50", 64, 56, 64, 3, 1, 1, 1},
-    {"resnet50", 64, 56, 256, 1, 1, 0, 1},
-    {"resnet50", 256, 56, 512, 1, 2, 0, 1},
-    {"resnet50", 128, 28, 128, 3, 1, 1, 1},
-    {"resnet50", 512, 28, 128, 1, 1, 0, 1},
-    {"resnet50", 256, 14, 256, 3, 1, 1, 1},
-    {"resnet50", 1024, 14, 256, 1, 1, 0, 1},
-    {"resnet50", 256, 14, 1024, 1, 1, 0, 1},
-    {"resnet50", 512, 7, 512, 3, 1, 1, 1},
-    {"resnet50", 2048, 7, 512, 1, 1, 0, 1},
-    {"mobilenet", 3, 224, 32, 3, 2, 1, 1},
-    {"mobilenet", 32, 112, 32, 3, 1, 1, 32},
-    {"mobilenet", 32, 112, 64, 1, 1, 0, 1},
-    {"mobilenet", 64, 112, 64, 3, 2, 1, 64},
-    {"mobilenet", 128, 56, 128, 3, 1, 1, 128},
-    {"mobilenet", 128, 56, 128, 1, 1, 0, 1},
-    {"mobilenet", 256, 28, 256, 3, 1, 1, 256},
-    {"mobilenet", 256, 28, 256, 1, 1, 0, 1},
-    {"mobilenet", 512, 14, 512, 3, 1, 1, 512},
-    {"mobilenet", 512, 14, 512, 1, 1, 0, 1},
-    {"mobilenet", 1024, 7, 1024, 3, 1, 1, 1024},
-    {"mobilenet", 1024, 7, 1024, 1, 1, 0, 1},
-    {"mobilenet", 24, 56, 144, 1, 1, 0, 1},
-    {"mobilenet", 144, 28, 32, 1, 1, 0, 1},
-    {"mobilenet", 240, 14, 240, 5, 1, 2, 240},
-    {"mobilenet", 1024, 1, 1000, 1, 1, 0, 1},
-    {"squeezenet", 3, 224, 64, 3, 2, 0, 1},
-    {"squeezenet", 64, 55, 16, 1, 1, 0, 1},
-    {"squeezenet", 16, 55, 64, 3, 1, 1, 1},
-    {"squeezenet", 32, 27, 128, 3, 1, 1, 1},
-    {"squeezenet", 48, 13, 192, 3, 1, 1, 1},
-    {"squeezenet", 64, 13, 256, 3, 1, 1, 1},
-    {"squeezenet", 512, 13, 1000, 1, 1, 0, 1},
-    {"resnext", 128, 56, 128, 3, 1, 1, 32},
-    {"resnext", 512, 14, 512, 3, 1, 1, 32},
-    {"shufflenet", 58, 28, 58, 1, 1, 0, 1},
+    {"bundled", 1, 3, 32, 24, 2, 1, 0, 1},
+    {"bundled", 1, 24, 31, 64, 3, 1, 1, 1},
+    {"bundled", 1, 64, 31, 64, 3, 1, 1, 1},
+    {"bundled", 1, 64, 15, 256, 3, 1, 1, 1},
+    {"bundled", 1, 256, 15, 256, 3, 1, 1, 1},
+    {"bundled", 2, 256, 7, 256, 3, 1, 1, 1},
+    {"resnet20", 1, 3, 32, 16, 3, 1, 1, 1},
+    {"resnet20", 6, 16, 32, 16, 3, 1, 1, 1},
+    {"resnet20", 1, 16, 32, 32, 3, 2, 1, 1},
+    {"resnet20", 5, 32, 16, 32, 3, 1, 1, 1},
+    {"resnet20", 1, 32, 16, 64, 3, 2, 1, 1},
+    {"resnet20", 5, 64, 8, 64, 3, 1, 1, 1},
+    {"resnet50", 1, 3, 224, 64, 7, 2, 3, 1},
+    {"resnet50", 1, 64, 56, 64, 1, 1, 0, 1},
+    {"resnet50", 3, 64, 56, 64, 3, 1, 1, 1},
+    {"resnet50", 4, 64, 56, 256, 1, 1, 0, 1},
+    {"resnet50", 2, 256, 56, 64, 1, 1, 0, 1},
+    {"resnet50", 1, 256, 56, 128, 1, 1, 0, 1},
+    {"resnet50", 1, 128, 56, 128, 3, 2, 1, 1},
+    {"resnet50", 1, 256, 56, 512, 1, 2, 0, 1},
+    {"resnet50", 3, 128, 28, 128, 3, 1, 1, 1},
+    {"resnet50", 4, 128, 28, 512, 1, 1, 0, 1},
+    {"resnet50", 3, 512, 28, 128, 1, 1, 0, 1},
+    {"resnet50", 1, 512, 28, 256, 1, 1, 0, 1},
+    {"resnet50", 1, 256, 28, 256, 3, 2, 1, 1},
+    {"resnet50", 1, 512, 28, 1024, 1, 2, 0, 1},
+    {"resnet50", 5, 256, 14, 256, 3, 1, 1, 1},
+    {"resnet50", 5, 1024, 14, 256, 1, 1, 0, 1},
+    {"resnet50", 6, 256, 14, 1024, 1, 1, 0, 1},
+    {"resnet50", 1, 1024, 14, 512, 1, 1, 0, 1},
+    {"resnet50", 1, 512, 14, 512, 3, 2, 1, 1},
+    {"resnet50", 1, 1024, 14, 2048, 1, 2, 0, 1},
+    {"resnet50", 2, 512, 7, 512, 3, 1, 1, 1},
+    {"resnet50", 2, 2048, 7, 512, 1, 1, 0, 1},
+    {"resnet50", 3, 512, 7, 2048, 1, 1, 0, 1},
+    {"resnet50", 1, 2048, 1, 1000, 1, 1, 0, 1},
+    {"mobilenet1", 1, 3, 224, 32, 3, 2, 1, 1},
+    {"mobilenet1", 1, 32, 112, 32, 3, 1, 1, 32},
+    {"mobilenet1", 1, 32, 112, 64, 1, 1, 0, 1},
+    {"mobilenet1", 1, 64, 112, 64, 3, 2, 1, 64},
+    {"mobilenet1", 1, 64, 56, 128, 1, 1, 0, 1},
+    {"mobilenet1", 1, 128, 56, 128, 3, 1, 1, 128},
+    {"mobilenet1", 1, 128, 56, 128, 1, 1, 0, 1},
+    {"mobilenet1", 1, 128, 56, 128, 3, 2, 1, 128},
+    {"mobilenet1", 1, 128, 28, 256, 1, 1, 0, 1},
+    {"mobilenet1", 1, 256, 28, 256, 3, 1, 1, 256},
+    {"mobilenet1", 1, 256, 28, 256, 1, 1, 0, 1},
+    {"mobilenet1", 1, 256, 28, 256, 3, 2, 1, 256},
+    {"mobilenet1", 1, 256, 14, 512, 1, 1, 0, 1},
+    {"mobilenet1", 5, 512, 14, 512, 3, 1, 1, 512},
+    {"mobilenet1", 5, 512, 14, 512, 1, 1, 0, 1},
+    {"mobilenet1", 1, 512, 14, 512, 3, 2, 1, 512},
+    {"mobilenet1", 1, 512, 7, 1024, 1, 1, 0, 1},
+    {"mobilenet1", 1, 1024, 7, 1024, 3, 1, 1, 1024},
+    {"mobilenet1", 1, 1024, 7, 1024, 1, 1, 0, 1},
+    {"mobilenet1", 1, 1024, 1, 1000, 1, 1, 0, 1},
+    {"mobilenet2", 1, 3, 224, 32, 3, 2, 1, 1},
+    {"mobilenet2", 1, 32, 112, 32, 3, 1, 1, 32},
+    {"mobilenet2", 1, 32, 112, 16, 1, 1, 0, 1},
+    {"mobilenet2", 1, 16, 112, 96, 1, 1, 0, 1},
+    {"mobilenet2", 1, 96, 112, 96, 3, 2, 1, 96},
+    {"mobilenet2", 1, 96, 56, 24, 1, 1, 0, 1},
+    {"mobilenet2", 2, 24, 56, 144, 1, 1, 0, 1},
+    {"mobilenet2", 1, 144, 56, 144, 3, 1, 1, 144},
+    {"mobilenet2", 1, 144, 56, 24, 1, 1, 0, 1},
+    {"mobilenet2", 1, 144, 56, 144, 3, 2, 1, 144},
+    {"mobilenet2", 1, 144, 28, 32, 1, 1, 0, 1},
+    {"mobilenet2", 3, 32, 28, 192, 1, 1, 0, 1},
+    {"mobilenet2", 2, 192, 28, 192, 3, 1, 1, 192},
+    {"mobilenet2", 2, 192, 28, 32, 1, 1, 0, 1},
+    {"mobilenet2", 1, 192, 28, 192, 3, 2, 1, 192},
+    {"mobilenet2", 1, 192, 14, 64, 1, 1, 0, 1},
+    {"mobilenet2", 4, 64, 14, 384, 1, 1, 0, 1},
+    {"mobilenet2", 4, 384, 14, 384, 3, 1, 1, 384},
+    {"mobilenet2", 3, 384, 14, 64, 1, 1, 0, 1},
+    {"mobilenet2", 1, 384, 14, 96, 1, 1, 0, 1},
+    {"mobilenet2", 3, 96, 14, 576, 1, 1, 0, 1},
+    {"mobilenet2", 2, 576, 14, 576, 3, 1, 1, 576},
+    {"mobilenet2", 2, 576, 14, 96, 1, 1, 0, 1},
+    {"mobilenet2", 1, 576, 14, 576, 3, 2, 1, 576},
+    {"mobilenet2", 1, 576, 7, 160, 1, 1, 0, 1},
+    {"mobilenet2", 3, 160, 7, 960, 1, 1, 0, 1},
+    {"mobilenet2", 3, 960, 7, 960, 3, 1, 1, 960},
+    {"mobilenet2", 2, 960, 7, 160, 1, 1, 0, 1},
+    {"mobilenet2", 1, 960, 7, 320, 1, 1, 0, 1},
+    {"mobilenet2", 1, 320, 7, 1280, 1, 1, 0, 1},
+    {"mobilenet2", 1, 1280, 1, 1000, 1, 1, 0, 1},
+    {"squeezenet", 1, 3, 224, 64, 3, 2, 0, 1},
+    {"squeezenet", 1, 64, 55, 16, 1, 1, 0, 1},
+    {"squeezenet", 2, 16, 55, 64, 3, 1, 1, 1},
+    {"squeezenet", 2, 16, 55, 64, 1, 1, 0, 1},
+    {"squeezenet", 1, 128, 55, 16, 1, 1, 0, 1},
+    {"squeezenet", 1, 128, 27, 32, 1, 1, 0, 1},
+    {"squeezenet", 2, 32, 27, 128, 3, 1, 1, 1},
+    {"squeezenet", 2, 32, 27, 128, 1, 1, 0, 1},
+    {"squeezenet", 1, 256, 27, 32, 1, 1, 0, 1},
+    {"squeezenet", 1, 256, 13, 48, 1, 1, 0, 1},
+    {"squeezenet", 2, 48, 13, 192, 3, 1, 1, 1},
+    {"squeezenet", 2, 48, 13, 192, 1, 1, 0, 1},
+    {"squeezenet", 1, 384, 13, 48, 1, 1, 0, 1},
+    {"squeezenet", 1, 384, 13, 64, 1, 1, 0, 1},
+    {"squeezenet", 2, 64, 13, 256, 3, 1, 1, 1},
+    {"squeezenet", 2, 64, 13, 256, 1, 1, 0, 1},
+    {"squeezenet", 1, 512, 13, 64, 1, 1, 0, 1},
+    {"squeezenet", 1, 512, 13, 1000, 1, 1, 0, 1},
+    {"others", 1, 128, 56, 128, 3, 1, 1, 32},
+    {"others", 1, 512, 14, 512, 3, 1, 1, 32},
+    {"others", 1, 58, 28, 58, 1, 1, 0, 1},
+    {"others", 1, 240, 14, 240, 5, 1, 2, 240},
+    {"others", 1, 48, 35, 64, 5, 1, 2, 1},
+    {"others", 1, 17, 17, 192, 7, 1, 3, 1},
 };
 
 static double now(void) {
@@ -172,7 +235,9 @@ static int prepare(struct trial *t) {
     return t->x && t->y && t->weights ? 0 : -1;
 }
 
-static void measure_all(struct trial *t, const float *others) {
+/* Returns the seconds of the algorithm that is chosen. */
+static double measure_all(struct trial *t, const float *others) {
+    double seconds = 0;
     struct conv_post post = {.activation = {ACTIVATION_RELU, 0, 0}};
     struct conv probe = {.shape = t->shape};
     struct conv *chosen =
@@ -189,9 +254,12 @@ static void measure_all(struct trial *t, const float *others) {
         t->scratch = aligned_alloc(64, conv_scratch(conv) + 64);
         t->conv = conv;
         t->run = run_conv;
-        print(t, algorithm->name, measure(t, others));
+        double took = measure(t, others);
+        print(t, algorithm->name, took);
         printf("%s (est. %.3f)", algorithm == chosen->algorithm ? "*" : "",
                algorithm->estimate(conv) * 1e3);
+        if (algorithm == chosen->algorithm)
+            seconds = took;
         free(t->scratch);
         conv_close(conv);
     }
@@ -200,22 +268,23 @@ static void measure_all(struct trial *t, const float *others) {
     if (t->shape.groups < t->shape.channels_in)
         print(t, "blas", measure(t, others) * t->shape.groups);
     conv_close(chosen);
+    return seconds;
 }
 
-static void bench(const struct layer *l, int batch, const float *others) {
+static double bench(const struct layer *l, int batch, const float *others) {
     struct trial t = {.shape = shape_of(l), .batch = batch};
     printf("%-10s %4d x %3d^2 -> %4d, %dx%d/%d", l->network, l->c, l->size,
            l->m, l->kernel, l->kernel, l->stride);
     if (l->groups > 1)
         printf(" in %d", l->groups);
     printf(":");
-    if (prepare(&t) == 0)
-        measure_all(&t, others);
+    double seconds = prepare(&t) == 0 ? measure_all(&t, others) : 0;
     printf("\n");
     fflush(stdout);
     free(t.x);
     free(t.y);
     free(t.weights);
+    return seconds * l->times;
 }
 
 int main(int argc, char **argv) {
@@ -225,9 +294,18 @@ int main(int argc, char **argv) {
     float *others = numbers(OTHERS);
     if (!others)
         return 1;
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        if (argc < 3 || strcmp(argv[2], layers[i].network) == 0)
-            bench(&layers[i], batch, others);
+    double total = 0;
+    size_t count = sizeof layers / sizeof *layers;
+    for (size_t i = 0; i < count; i++) {
+        const char *network = layers[i].network;
+        if (argc > 2 && strcmp(argv[2], network) != 0)
+            continue;
+        total += bench(&layers[i], batch, others);
+        if (i + 1 == count || strcmp(network, layers[i + 1].network) != 0) {
+            printf("%-10s together %.3f ms\n", network, total * 1e3);
+            total = 0;
+        }
+    }
     free(others);
     return 0;
 }
