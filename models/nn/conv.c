@@ -10,7 +10,7 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 
 const struct conv_algorithm *const conv_algorithms[] = {
-    &conv_pointwise,  &conv_depthwise,  &conv_im2col,
+    &conv_pointwise,  &conv_depthwise,  &conv_direct, &conv_im2col,
     &conv_winograd_2, &conv_winograd_4, NULL,
 };
 
@@ -80,13 +80,12 @@ static int check(const struct conv_shape *s, int batch_max, struct err *err) {
 }
 
 /* Measured on a Xeon of 2023 with AVX-512; what matters is the proportion. */
-#define SECONDS_A_VECTOR 0.15e-9 /* fused multiplication and addition */
 #define SECONDS_A_WEIGHT 0.13e-9 /* from the third cache */
 
 double conv_estimate_gemm(const struct conv *conv, double rows, double k,
                           double n) {
     double vectors = ceil(n / conv->kernels->lanes);
-    double computing = rows * k * vectors * SECONDS_A_VECTOR;
+    double computing = rows * k * vectors * CONV_SECONDS_A_VECTOR;
     double waiting = k * vectors * conv->kernels->lanes * SECONDS_A_WEIGHT;
     return computing > waiting ? computing : waiting;
 }

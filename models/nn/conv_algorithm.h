@@ -38,8 +38,8 @@ struct conv_algorithm {
                 const float *residual, float *y, float *scratch);
 };
 
-extern const struct conv_algorithm conv_pointwise, conv_im2col, conv_winograd_2,
-    conv_winograd_4, conv_depthwise;
+extern const struct conv_algorithm conv_pointwise, conv_im2col, conv_direct,
+    conv_winograd_2, conv_winograd_4, conv_depthwise;
 
 /* The table, ended by NULL. */
 extern const struct conv_algorithm *const conv_algorithms[];
@@ -54,7 +54,9 @@ struct conv *conv_open_with(const struct conv_algorithm *algorithm,
 /* What remains of the activation once results are bounded. */
 void conv_finish(const struct conv *conv, float *y, size_t count);
 
-/* Seconds a float on the processor that all estimates are for. */
+/* Seconds on the processor that all estimates are for; a float each but for the
+ * first. Measured on a Xeon of 2023; what matters is the proportion. */
+#define CONV_SECONDS_A_VECTOR 0.15e-9    /* fused multiply and add, all lanes */
 #define CONV_SECONDS_COPIED 0.05e-9      /* gathered by im2col */
 #define CONV_SECONDS_TRANSFORMED 0.10e-9 /* in or out of Winograd's planes */
 
@@ -62,5 +64,29 @@ void conv_finish(const struct conv *conv, float *y, size_t count);
  * weights: computing, or waiting for the weights. */
 double conv_estimate_gemm(const struct conv *conv, double rows, double k,
                           double n);
+
+/* ---- what pointwise, im2col and direct share ----------------------------- */
+
+/* The groups after joining small ones; depth and columns are channels of one of
+ * them. */
+struct conv_grouping {
+    int groups, depth, columns;
+    int window; /* numbers of a group under the kernel */
+};
+
+struct conv_grouping conv_grouping(const struct conv *conv);
+
+/* Windows are the rows of the input as they lie. */
+bool conv_is_pointwise(const struct conv *conv);
+
+/* Weights of a group as a packed matrix of rows (kernel row, column, channel),
+ * groups one after the other. */
+size_t conv_gemm_weights(const struct conv *conv);
+void conv_gemm_pack(struct conv *conv, const float *weights);
+
+/* A product with a group's weights; rows, a, lda, c and residual are left to
+ * the caller, and the pieces where a row is not one. */
+struct gemm_call conv_gemm_call(const struct conv *conv,
+                                const struct conv_grouping *g, int group);
 
 #endif

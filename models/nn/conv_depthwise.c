@@ -2,6 +2,8 @@
  * remains of the activation is done while the row is in cache. */
 #include "models/nn/conv_algorithm.h"
 
+#include <string.h>
+
 static bool fits(const struct conv *conv) {
     const struct conv_shape *s = &conv->shape;
     return s->groups == s->channels_in && s->channels_out == s->channels_in;
@@ -26,18 +28,18 @@ static void pack(struct conv *conv, const float *weights) {
                 *weights++;
 }
 
+/* Zeros for a pixel of padding. */
 static size_t scratch(const struct conv *conv) {
-    (void)conv;
-    return 0;
+    return (size_t)conv->shape.channels_in;
 }
 
 static void run(const struct conv *conv, int batch, const float *x,
-                const float *residual, float *y, float *memory) {
+                const float *residual, float *y, float *zeros) {
     const struct conv_shape *s = &conv->shape;
     size_t channels = (size_t)s->channels_in;
     size_t row = (size_t)s->out_width * channels;
     size_t image = (size_t)s->out_height * row;
-    (void)memory;
+    memset(zeros, 0, channels * sizeof *zeros);
 
     for (int n = 0; n < batch; n++) {
         struct depthwise_call call = {
@@ -47,6 +49,7 @@ static void run(const struct conv *conv, int batch, const float *x,
             .weights = conv->weights,
             .bias = conv->bias,
             .residual = residual ? residual + (size_t)n * image : NULL,
+            .zeros = zeros,
             .y = y + (size_t)n * image,
             .low = conv->low,
             .high = conv->high,

@@ -17,24 +17,18 @@
 #define CACHE_LINE 16 /* floats */
 #define CACHE_SETS 64
 
-/* The groups after joining; depth and columns are channels of one of them. */
-struct grouping {
-    int groups, depth, columns;
-    int window; /* numbers of a group under the kernel */
-};
-
-static struct grouping grouping_of(const struct conv *conv) {
+struct conv_grouping conv_grouping(const struct conv *conv) {
     const struct conv_shape *s = &conv->shape;
     int columns = s->channels_out / s->groups, joined = 1;
     for (int i = 2; i * columns <= conv->kernels->lanes; i++)
         if (s->groups % i == 0)
             joined = i;
     int depth = s->channels_in / s->groups * joined;
-    return (struct grouping){s->groups / joined, depth, columns * joined,
-                             s->kernel[0] * s->kernel[1] * depth};
+    return (struct conv_grouping){s->groups / joined, depth, columns * joined,
+                                  s->kernel[0] * s->kernel[1] * depth};
 }
 
-static ptrdiff_t gathered_pitch(const struct grouping *g) {
+static ptrdiff_t gathered_pitch(const struct conv_grouping *g) {
     int lines = (g->window + CACHE_LINE - 1) / CACHE_LINE;
     if (lines % (CACHE_SETS / 4) == 0)
         lines++;
@@ -45,7 +39,7 @@ static int rows_of(const struct conv *conv, int batch) {
     return batch * conv->shape.out_height * conv->shape.out_width;
 }
 
-static int block_rows(const struct conv *conv, const struct grouping *g) {
+static int block_rows(const struct conv *conv, const struct conv_grouping *g) {
     int tile = conv->kernels->tile, longest = g->window;
     if (conv->shape.channels_out > longest)
         longest = conv->shape.channels_out;
@@ -56,18 +50,19 @@ static int block_rows(const struct conv *conv, const struct grouping *g) {
     return rows < all ? rows : all;
 }
 
-static size_t group_size(const struct conv *conv, const struct grouping *g) {
+static size_t group_size(const struct conv *conv,
+                         const struct conv_grouping *g) {
     return panels_size(conv->kernels, g->window, g->columns);
 }
 
-static size_t count_weights(const struct conv *conv) {
-    struct grouping g = grouping_of(conv);
+size_t conv_gemm_weights(const struct conv *conv) {
+    struct conv_grouping g = conv_grouping(conv);
     return (size_t)g.groups * group_size(conv, &g);
 }
 
-static void pack(struct conv *conv, const float *weights) {
+void conv_gemm_pack(struct conv *conv, const float *weights) {
     const struct conv_shape *s = &conv->shape;
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     int taps = s->kernel[0] * s->kernel[1];
     int depth = s->channels_in / s->groups;
     int columns = s->channels_out / s->groups;
@@ -84,7 +79,7 @@ static void pack(struct conv *conv, const float *weights) {
     }
 }
 
-static bool is_pointwise(const struct conv *conv) {
+bool conv_is_pointwise(const struct conv *conv) {
     const struct conv_shape *s = &conv->shape;
     return s->kernel[0] == 1 && s->kernel[1] == 1 && s->stride[0] == 1 &&
            s->stride[1] == 1 && s->out_height == s->height &&
@@ -97,13 +92,13 @@ static bool always(const struct conv *conv) {
 }
 
 static double estimate_pointwise(const struct conv *conv) {
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     return g.groups * conv_estimate_gemm(conv, rows_of(conv, conv->batch_max),
                                          g.window, g.columns);
 }
 
 static double estimate_im2col(const struct conv *conv) {
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     double gathered =
         (double)rows_of(conv, conv->batch_max) * g.window * g.groups;
     return estimate_pointwise(conv) + gathered * CONV_SECONDS_COPIED;
@@ -115,36 +110,43 @@ static size_t no_scratch(const struct conv *conv) {
 }
 
 static size_t scratch_im2col(const struct conv *conv) {
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     return (size_t)block_rows(conv, &g) * (size_t)gathered_pitch(&g);
 }
 
-/* The product of rows `a` with the weights of one group. */
-static void multiply(const struct conv *conv, const struct grouping *g,
-                     int group, const float *a, ptrdiff_t lda, int rows,
-                     const float *residual, float *y) {
+struct gemm_call conv_gemm_call(const struct conv *conv,
+                                const struct conv_grouping *g, int group) {
     int channel = group * g->columns;
-    struct gemm_call call = {
-        .rows = rows,
+    return (struct gemm_call){
         .k = g->window,
         .n = g->columns,
-        .a = a,
-        .lda = lda,
+        .piece = g->window,
+        .pieces = {1, 1},
         .b = conv->weights + (size_t)group * group_size(conv, g),
-        .c = y + channel,
         .ldc = conv->shape.channels_out,
         .bias = conv->bias ? conv->bias + channel : NULL,
-        .residual = residual ? residual + channel : NULL,
         .low = conv->low,
         .high = conv->high,
     };
+}
+
+/* The product of rows `a` with the weights of one group. */
+static void multiply(const struct conv *conv, const struct conv_grouping *g,
+                     int group, const float *a, ptrdiff_t lda, int rows,
+                     const float *residual, float *y) {
+    struct gemm_call call = conv_gemm_call(conv, g, group);
+    call.rows = rows;
+    call.a = a;
+    call.lda = lda;
+    call.c = y + group * g->columns;
+    call.residual = residual ? residual + group * g->columns : NULL;
     conv->kernels->gemm(&call);
 }
 
 static void run_pointwise(const struct conv *conv, int batch, const float *x,
                           const float *residual, float *y, float *scratch) {
     const struct conv_shape *s = &conv->shape;
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     int rows = rows_of(conv, batch), block = block_rows(conv, &g);
     (void)scratch;
 
@@ -162,7 +164,7 @@ static void run_pointwise(const struct conv *conv, int batch, const float *x,
 static void run_im2col(const struct conv *conv, int batch, const float *x,
                        const float *residual, float *y, float *scratch) {
     const struct conv_shape *s = &conv->shape;
-    struct grouping g = grouping_of(conv);
+    struct conv_grouping g = conv_grouping(conv);
     int rows = rows_of(conv, batch), block = block_rows(conv, &g);
     struct im2col_call gather = {.shape = s,
                                  .x = x,
@@ -187,10 +189,10 @@ static void run_im2col(const struct conv *conv, int batch, const float *x,
 
 const struct conv_algorithm conv_pointwise = {
     .name = "pointwise",
-    .fits = is_pointwise,
+    .fits = conv_is_pointwise,
     .estimate = estimate_pointwise,
-    .weights_count = count_weights,
-    .pack = pack,
+    .weights_count = conv_gemm_weights,
+    .pack = conv_gemm_pack,
     .scratch = no_scratch,
     .run = run_pointwise,
 };
@@ -199,8 +201,8 @@ const struct conv_algorithm conv_im2col = {
     .name = "im2col",
     .fits = always,
     .estimate = estimate_im2col,
-    .weights_count = count_weights,
-    .pack = pack,
+    .weights_count = conv_gemm_weights,
+    .pack = conv_gemm_pack,
     .scratch = scratch_im2col,
     .run = run_im2col,
 };

@@ -140,6 +140,8 @@ static void multiply(const struct conv *conv, const struct winograd_call *in,
     struct gemm_call call = {
         .rows = in->count,
         .k = conv->shape.channels_in,
+        .piece = conv->shape.channels_in,
+        .pieces = {1, 1},
         .n = pitch_out(conv),
         .lda = in->pitch,
         .ldc = out->pitch,

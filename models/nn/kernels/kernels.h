@@ -27,11 +27,16 @@
  * panel is as many whole vectors wide as it has columns for, the surplus zero.
  * Weights are packed once, where a BLAS packs at every call; A is read as it
  * lies. That is what wins for the small matrices of CNNs.
+ *
+ * A row of A may come in pieces of equal length, in as many rows and columns as
+ * `pieces` says, `step` floats apart: a window of an image is that.
  */
 struct gemm_call {
     int rows, k, n;
     const float *a; /* lda floats from row to row */
     ptrdiff_t lda;
+    int piece, pieces[2]; /* piece * pieces[0] * pieces[1] is k */
+    ptrdiff_t step[2];
     const float *b;
     float *c; /* ldc floats from row to row; residual likewise */
     ptrdiff_t ldc;
@@ -72,12 +77,15 @@ struct winograd_call {
     const struct activation *then; /* after that, or NULL */
 };
 
-/* One image; a channel for itself. weights (kernel rows, columns, channels). */
+/* One row of outputs of one image; every channel for itself. */
 struct depthwise_call {
     const struct conv_shape *shape;
-    const float *x, *weights, *bias, *residual;
-    float *y;
-    int row; /* of the output */
+    const float *x;       /* the image */
+    const float *weights; /* (kernel rows, columns, channels) */
+    const float *bias, *residual;
+    const float *zeros; /* (channels) */
+    float *y;           /* the image of outputs; residual likewise */
+    int row;
     float low, high;
 };
 
