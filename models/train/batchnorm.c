@@ -158,9 +158,9 @@ static void batchnorm_forward(struct layer *l, const struct slice *s,
               bn->inverse, l->params[BIAS].value, y);
 }
 
-static void batchnorm_begin(struct layer *l, struct pool *pool, bool training) {
+static void batchnorm_begin(struct layer *l, struct team *team, bool training) {
     struct batchnorm *bn = l->state;
-    (void)pool;
+    (void)team;
     memset(bn->sums, 0,
            LAYER_SLICES * 2 * (size_t)l->in.channels * sizeof *bn->sums);
     if (training)

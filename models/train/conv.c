@@ -187,11 +187,11 @@ static void transform_part(void *arg, int item, int thread) {
                          conv->u_rotated);
 }
 
-static void conv_begin(struct layer *l, struct pool *pool, bool training) {
+static void conv_begin(struct layer *l, struct team *team, bool training) {
     struct conv *conv = l->state;
     struct transform_job job = {l, training && l->needs_dx};
     if (conv->winograd)
-        pool_run(pool, TRANSFORM_PARTS, transform_part, &job);
+        team_run(team, TRANSFORM_PARTS, transform_part, &job);
     memset(conv->touched, 0, sizeof conv->touched);
 }
 
@@ -408,14 +408,14 @@ static void untransform_part(void *arg, int item, int thread) {
         c * (item + 1) / TRANSFORM_PARTS, l->params[0].grad);
 }
 
-static void conv_finish(struct layer *l, struct pool *pool) {
+static void conv_finish(struct layer *l, struct team *team) {
     struct conv *conv = l->state;
     struct param *weight = &l->params[0], *bias = layer_param(l, "bias");
 
     if (!weight->frozen) {
-        pool_run(pool, (int)conv->taps, sum_tap, l);
+        team_run(team, (int)conv->taps, sum_tap, l);
         if (conv->winograd)
-            pool_run(pool, TRANSFORM_PARTS, untransform_part, l);
+            team_run(team, TRANSFORM_PARTS, untransform_part, l);
         else
             memcpy(weight->grad, conv->accumulators,
                    weight->count * sizeof *weight->grad);

@@ -25,7 +25,7 @@
 #define CONVOY_TRAIN_LAYER_H
 
 #include "common/err.h"
-#include "models/train/pool.h"
+#include "models/train/team.h"
 #include "models/train/rng.h"
 
 #include <stdbool.h>
@@ -103,7 +103,7 @@ struct layer_kind {
     void (*close)(struct layer *l);
     void (*init)(struct layer *l, struct rng *rng); /* initial values */
 
-    void (*begin)(struct layer *l, struct pool *pool, bool training);
+    void (*begin)(struct layer *l, struct team *team, bool training);
 
     /* x (count, in), y (count, out): the slice's part. */
     void (*forward)(struct layer *l, const struct slice *s, const float *x,
@@ -119,7 +119,7 @@ struct layer_kind {
     void (*gather_backward)(struct layer *l, const struct slice *s,
                             const float *x, const float *dy);
     void (*reduce_backward)(struct layer *l, int images);
-    void (*finish)(struct layer *l, struct pool *pool);
+    void (*finish)(struct layer *l, struct team *team);
 };
 
 #define BATCHNORM_EPSILON 1e-5 /* PyTorch's default */

@@ -62,9 +62,9 @@ static void linear_init(struct layer *l, struct rng *rng) {
             l->params[p].value[i] = rng_uniform(rng, -bound, bound);
 }
 
-static void linear_begin(struct layer *l, struct pool *pool, bool training) {
+static void linear_begin(struct layer *l, struct team *team, bool training) {
     struct linear *linear = l->state;
-    (void)pool;
+    (void)team;
     (void)training;
     memset(linear->touched, 0, sizeof linear->touched);
 }
@@ -107,10 +107,10 @@ static void add_slices(struct param *param, const float *sums,
             param->grad[i] += sums[j * param->count + i];
 }
 
-static void linear_finish(struct layer *l, struct pool *pool) {
+static void linear_finish(struct layer *l, struct team *team) {
     struct linear *linear = l->state;
     struct param *bias = layer_param(l, "bias");
-    (void)pool;
+    (void)team;
     add_slices(&l->params[0], linear->weight_sums, linear->touched);
     if (bias)
         add_slices(bias, linear->bias_sums, linear->touched);

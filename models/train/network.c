@@ -82,7 +82,7 @@ static int place_tensors(struct network *net, struct err *err) {
     net->slice_floats = slice_images * largest;
     net->work_floats = work;
     net->scratch_each = 2 * net->slice_floats + work;
-    net->scratch = malloc((size_t)pool_threads(net->pool) * net->scratch_each *
+    net->scratch = malloc((size_t)team_threads(net->team) * net->scratch_each *
                           sizeof *net->scratch);
     net->batch = new_batch(net, net->input);
     net->logit_grads = new_batch(net, net->output);
@@ -96,7 +96,7 @@ fail:
 
 struct network *network_open(const struct layer_spec *table, int rows,
                              struct shape input, int batch_max,
-                             struct pool *pool, struct err *err) {
+                             struct team *team, struct err *err) {
     struct network *net = calloc(1, sizeof *net);
     if (!net) {
         err_set(err, "no memory for a network");
@@ -104,7 +104,7 @@ struct network *network_open(const struct layer_spec *table, int rows,
     }
     net->input = input;
     net->batch_max = batch_max;
-    net->pool = pool;
+    net->team = team;
     net->layers = calloc((size_t)rows, sizeof *net->layers);
     net->kept = calloc((size_t)rows, sizeof *net->kept);
     net->kept_grads = calloc((size_t)rows, sizeof *net->kept_grads);
@@ -254,7 +254,7 @@ static void forward(struct job *job) {
 
     for (int i = 0; i < count; i++)
         if (net->layers[i].kind->begin)
-            net->layers[i].kind->begin(&net->layers[i], net->pool,
+            net->layers[i].kind->begin(&net->layers[i], net->team,
                                        job->training);
     job->to = 0;
     while (job->to < count) {
@@ -264,7 +264,7 @@ static void forward(struct job *job) {
         while (job->to < count &&
                !(job->training && net->layers[job->to].kind->gather))
             job->to++;
-        pool_run(net->pool, LAYER_SLICES, forward_slice, job);
+        team_run(net->team, LAYER_SLICES, forward_slice, job);
         if (job->to < count)
             net->layers[job->to].kind->reduce(&net->layers[job->to], job->n);
     }
@@ -318,7 +318,7 @@ static void backward(struct job *job) {
         job->to = job->from - 1;
         while (job->to >= 0 && !net->layers[job->to].kind->gather)
             job->to--;
-        pool_run(net->pool, LAYER_SLICES, backward_slice, job);
+        team_run(net->team, LAYER_SLICES, backward_slice, job);
         if (job->to < 0)
             break;
         struct layer *l = &net->layers[job->to];
@@ -328,7 +328,7 @@ static void backward(struct job *job) {
     }
     for (int i = 0; i < net->layers_count; i++)
         if (net->layers[i].kind->finish)
-            net->layers[i].kind->finish(&net->layers[i], net->pool);
+            net->layers[i].kind->finish(&net->layers[i], net->team);
 }
 
 void network_step(struct network *net, int n, const uint16_t *labels,
@@ -339,7 +339,7 @@ void network_step(struct network *net, int n, const uint16_t *labels,
                       .labels = labels,
                       .smoothing = smoothing};
     forward(&job);
-    pool_run(net->pool, LAYER_SLICES, loss_slice, &job);
+    team_run(net->team, LAYER_SLICES, loss_slice, &job);
     for (int i = 0; i < LAYER_SLICES; i++) {
         loss->sum += job.losses[i].sum;
         loss->correct += job.losses[i].correct;

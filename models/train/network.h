@@ -2,7 +2,7 @@
  * network: layers from a table, and a batch taken forward and backward
  * through them by all threads.
  *
- *     struct network *net = network_open(table, rows, input, 512, pool, &err);
+ *     struct network *net = network_open(table, rows, input, 512, team, &err);
  *     network_init(net, seed);
  *     fill network_input(net);                      (n, height, width,
  * channels) network_step(net, n, labels, 0.2f, &loss);    gradients are in the
@@ -25,7 +25,7 @@
 #include "common/err.h"
 #include "models/train/layer.h"
 #include "models/train/loss.h"
-#include "models/train/pool.h"
+#include "models/train/team.h"
 
 struct network {
     struct shape input, output;
@@ -36,7 +36,7 @@ struct network {
     float *values;   /* parameters and statistics */
     float *grads;    /* 0 for statistics */
     float *momentum; /* 0 for statistics */
-    struct pool *pool;
+    struct team *team;
 
     /* The rest is network.c's own. */
     float *batch;       /* (batch_max, input) */
@@ -47,10 +47,10 @@ struct network {
     size_t scratch_each, slice_floats, work_floats;
 };
 
-/* `pool` must outlive the network. */
+/* `team` must outlive the network. */
 struct network *network_open(const struct layer_spec *table, int rows,
                              struct shape input, int batch_max,
-                             struct pool *pool, struct err *err);
+                             struct team *team, struct err *err);
 void network_free(struct network *net);
 
 void network_init(struct network *net, uint64_t seed);

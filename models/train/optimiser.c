@@ -62,7 +62,7 @@ void optimiser_step(struct network *net, const struct optimiser_options *o,
                            .schedule = optimiser_schedule(step, steps),
                            .decay = o->weight_decay * batch / kilostep,
                            .momentum = o->momentum};
-    pool_run(net->pool, net->layers_count, update_layer, &job);
+    team_run(net->team, net->layers_count, update_layer, &job);
 }
 
 double optimiser_lookahead_decay(long step, long steps) {

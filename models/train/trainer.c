@@ -35,7 +35,7 @@ struct trainer {
     uint64_t fingerprint;
     struct augment policy;
     struct optimiser_options optimiser;
-    struct pool *pool;
+    struct team *team;
     struct network *net;
     float *slow;      /* lookahead's, laid out as the network's values */
     uint32_t *order;  /* (train.count) */
@@ -80,7 +80,7 @@ static int open_network(struct trainer *t, struct err *err) {
                           t->train.classes, err) < 0)
         return -1;
     t->net = network_open(a.table, a.rows, t->train.shape, t->settings.batch,
-                          t->pool, err);
+                          t->team, err);
     if (!t->net)
         return -1;
     network_init(t->net, t->settings.seed);
@@ -104,8 +104,8 @@ struct trainer *trainer_open(const struct settings *settings,
                       err) < 0)
         goto fail;
     t->fingerprint = dataset_fingerprint(images);
-    t->pool = pool_open(threads, err);
-    if (!t->pool || open_network(t, err) < 0)
+    t->team = team_open(threads, err);
+    if (!t->team || open_network(t, err) < 0)
         goto fail;
     t->slow = malloc(t->net->count * sizeof *t->slow);
     t->order = malloc((size_t)t->train.count * sizeof *t->order);
@@ -126,7 +126,7 @@ void trainer_close(struct trainer *t) {
     if (!t)
         return;
     network_free(t->net);
-    pool_close(t->pool);
+    team_close(t->team);
     free(t->slow);
     free(t->order);
     free(t->labels);
@@ -191,7 +191,7 @@ void trainer_validate(struct trainer *t, struct epoch_record *record) {
     for (int i = 0; i < t->validation.count; i += t->settings.batch) {
         int n = batch_size(t->validation.count, i, t->settings.batch);
         struct fill_job job = {t, i, n, -1};
-        pool_run(t->pool, LAYER_SLICES, fill_slice, &job);
+        team_run(t->team, LAYER_SLICES, fill_slice, &job);
         network_infer(t->net, n);
         loss_softmax(network_logits(t->net), t->validation.labels + i, n,
                      classes, 0, NULL, &loss);
@@ -227,7 +227,7 @@ static void train_batch(struct trainer *t, int epoch, int first, int n,
     struct fill_job job = {t, first, n, epoch};
     for (int i = 0; i < n; i++)
         t->labels[i] = t->train.labels[t->order[first + i]];
-    pool_run(t->pool, LAYER_SLICES, fill_slice, &job);
+    team_run(t->team, LAYER_SLICES, fill_slice, &job);
     network_step(t->net, n, t->labels, (float)t->settings.smoothing, loss);
     optimiser_step(t->net, &t->optimiser, t->settings.batch, step, steps);
     if (step + 1 == steps)

@@ -8,12 +8,12 @@
 
 #include <cmocka.h>
 
-static struct network *open_net(double width, struct pool *pool,
+static struct network *open_net(double width, struct team *team,
                                 struct shape input, struct err *err) {
     struct architecture a;
     if (architecture_make(&a, "airbench", width, 10, err) < 0)
         return NULL;
-    return network_open(a.table, a.rows, input, 1, pool, err);
+    return network_open(a.table, a.rows, input, 1, team, err);
 }
 
 /* By hand, for widths 64, 256, 256: 24*12 + 24 whitening, 9 * (24*64 + 64*64 +
@@ -21,8 +21,8 @@ static struct network *open_net(double width, struct pool *pool,
 static void train_architecture_has_the_parameters_of_its_shape(void **state) {
     (void)state;
     struct err err = {0};
-    struct pool *pool = pool_open(1, &err);
-    struct network *net = open_net(1, pool, (struct shape){32, 32, 3}, &err);
+    struct team *team = team_open(1, &err);
+    struct network *net = open_net(1, team, (struct shape){32, 32, 3}, &err);
     assert_non_null(net);
     assert_int_equal(network_parameters(net), 1971640);
     assert_int_equal(net->output.channels, 10);
@@ -31,7 +31,7 @@ static void train_architecture_has_the_parameters_of_its_shape(void **state) {
     assert_int_equal(average->in.height, 7);
     assert_int_equal(average->in.width, 7);
     network_free(net);
-    pool_close(pool);
+    team_close(team);
 }
 
 static void train_architecture_refuses_what_it_does_not_know(void **state) {
@@ -45,12 +45,12 @@ static void train_architecture_refuses_what_it_does_not_know(void **state) {
 static void train_architecture_refuses_sizes_that_do_not_fit(void **state) {
     (void)state;
     struct err err = {0};
-    struct pool *pool = pool_open(1, &err);
-    assert_null(open_net(0.001, pool, (struct shape){32, 32, 3}, &err));
+    struct team *team = team_open(1, &err);
+    assert_null(open_net(0.001, team, (struct shape){32, 32, 3}, &err));
     assert_non_null(strstr(err.text, "to 0 channels"));
-    assert_null(open_net(1, pool, (struct shape){3, 3, 3}, &err));
+    assert_null(open_net(1, team, (struct shape){3, 3, 3}, &err));
     assert_non_null(strstr(err.text, "does not fit"));
-    pool_close(pool);
+    team_close(team);
 }
 
 int main(void) {

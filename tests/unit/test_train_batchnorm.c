@@ -58,7 +58,7 @@ static void train_batchnorm_infers_with_running_statistics(void **state) {
         layer_param(c.l, "mean")->value[k] = 1;
         layer_param(c.l, "variance")->value[k] = 4;
     }
-    c.l->kind->begin(c.l, c.pool, false);
+    c.l->kind->begin(c.l, c.team, false);
     struct slice s = check_slice(&c, LAYER_SLICES - 1);
     c.l->kind->infer(c.l, &s, c.x + s.first * 3, c.y);
     float last = s.first % 2 ? 4 : 2;

@@ -87,6 +87,53 @@ static void train_conv_unfolded_gradients(void **state) {
     check_gradients(&strided, (struct shape){7, 6, 3}, 2);
 }
 
+/* Adds the gradient of the weights over all images, or over each half. */
+static void run_halves(struct gradient_check *c, int halves, float *y,
+                       float *dx, float *dw) {
+    struct param *weight = &c->l->params[0];
+    size_t in = shape_size(c->l->in), out = shape_size(c->l->out);
+    struct gradient_check part = *c;
+    part.images = c->images / halves;
+    for (int h = 0; h < halves; h++) {
+        size_t first = (size_t)(h * part.images);
+        part.x = c->x + first * in;
+        part.r = c->r + first * out;
+        part.y = y + first * out;
+        part.dx = dx + first * in;
+        check_forward(&part);
+        check_backward(&part);
+        for (size_t i = 0; i < weight->count; i++)
+            dw[i] += weight->grad[i];
+    }
+}
+
+/* A slice of five images takes more than one product; the halves' do not. */
+static void check_parts(const struct layer_spec *spec, struct shape input) {
+    struct gradient_check c;
+    check_open(&c, spec, input, 80);
+    size_t in = 80 * shape_size(c.l->in), out = 80 * shape_size(c.l->out);
+    size_t weights = c.l->params[0].count, size = in + out + weights;
+    float *whole = calloc(size, sizeof *whole);
+    float *halves = calloc(size, sizeof *halves);
+    assert_true(whole && halves);
+    run_halves(&c, 1, whole, whole + out, whole + out + in);
+    run_halves(&c, 2, halves, halves + out, halves + out + in);
+    for (size_t i = 0; i < size; i++)
+        assert_float_equal(whole[i], halves[i],
+                           1e-4f * fmaxf(10, fabsf(halves[i])));
+    free(whole);
+    free(halves);
+    check_close(&c);
+}
+
+static void train_conv_does_large_slices_in_parts(void **state) {
+    (void)state;
+    const struct layer_spec unfolded = {
+        .kind = &layer_conv, .channels = 4, .kernel = 2};
+    check_parts(&winograd, (struct shape){24, 24, 18});
+    check_parts(&unfolded, (struct shape){20, 20, 3});
+}
+
 static void train_conv_starts_as_the_identity(void **state) {
     (void)state;
     struct gradient_check c;
@@ -104,10 +151,10 @@ static void train_conv_refuses_a_kernel_larger_than_its_input(void **state) {
     (void)state;
     struct err err = {0};
     struct layer_spec spec = {.kind = &layer_conv, .channels = 4, .kernel = 5};
-    struct pool *pool = pool_open(1, &err);
-    assert_null(network_open(&spec, 1, (struct shape){4, 4, 3}, 2, pool, &err));
+    struct team *team = team_open(1, &err);
+    assert_null(network_open(&spec, 1, (struct shape){4, 4, 3}, 2, team, &err));
     assert_non_null(strstr(err.text, "5x5"));
-    pool_close(pool);
+    team_close(team);
 }
 
 int main(void) {
@@ -116,6 +163,7 @@ int main(void) {
         cmocka_unit_test(train_conv_winograd_gradients),
         cmocka_unit_test(train_conv_unfolded_equals_the_definition),
         cmocka_unit_test(train_conv_unfolded_gradients),
+        cmocka_unit_test(train_conv_does_large_slices_in_parts),
         cmocka_unit_test(train_conv_starts_as_the_identity),
         cmocka_unit_test(train_conv_refuses_a_kernel_larger_than_its_input),
     };

@@ -1,6 +1,8 @@
-/* The ONNX that a network is written as. */
+/* The ONNX that a network is written as: its nodes, and that the engine
+ * computes from it what the network does. */
 #include "tests/unit/train_gradients.h"
 
+#include "models/nn/nn.h"
 #include "models/train/export.h"
 #include "onnx.pb-c.h"
 
@@ -26,7 +28,7 @@ enum { ROWS = sizeof table / sizeof *table, BATCH = 20 };
 static const struct shape input = {11, 9, 3};
 
 struct fixture {
-    struct pool *pool;
+    struct team *team;
     struct network *net;
     void *onnx;
     size_t size;
@@ -35,8 +37,8 @@ struct fixture {
 static void open_net(struct fixture *f, const struct layer_spec *rows,
                      int count) {
     struct err err = {0};
-    f->pool = pool_open(1, &err);
-    f->net = network_open(rows, count, input, BATCH, f->pool, &err);
+    f->team = team_open(1, &err);
+    f->net = network_open(rows, count, input, BATCH, f->team, &err);
     if (!f->net)
         fail_msg("%s", err.text);
     network_init(f->net, 4);
@@ -63,7 +65,7 @@ static int close_export(void **state) {
     struct fixture *f = *state;
     free(f->onnx);
     network_free(f->net);
-    pool_close(f->pool);
+    team_close(f->team);
     return 0;
 }
 
@@ -93,6 +95,40 @@ static void train_export_writes_the_nodes_it_should(void **state) {
     onnx__model_proto__free_unpacked(model, NULL);
 }
 
+/* (N, H, W, C) -> (N, C, H, W) */
+static void to_planes(const float *from, float *to) {
+    int pixels = input.height * input.width;
+    for (int n = 0; n < BATCH; n++)
+        for (int c = 0; c < input.channels; c++)
+            for (int p = 0; p < pixels; p++)
+                *to++ = from[(n * pixels + p) * input.channels + c];
+}
+
+static void train_export_computes_what_the_network_does(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct nn_options options = {.batch_max = BATCH};
+    struct nn_model *model = nn_load_memory(f->onnx, f->size, &err);
+    if (!model)
+        fail_msg("%s", err.text);
+    struct nn_session *session = nn_session_open(model, &options, &err);
+    if (!session)
+        fail_msg("%s", err.text);
+    check_fill(network_input(f->net), BATCH * shape_size(input), 5);
+    network_infer(f->net, BATCH);
+    to_planes(network_input(f->net), nn_session_input(session, 0));
+    assert_int_equal(nn_session_run(session, BATCH, &err), 0);
+    const float *got = nn_session_output(session, 0);
+    const float *expected = network_logits(f->net);
+    float largest = 0;
+    for (int i = 0; i < BATCH * 4; i++)
+        largest = fmaxf(largest, fabsf(expected[i]));
+    for (int i = 0; i < BATCH * 4; i++)
+        assert_float_equal(got[i], expected[i], 2e-5f * largest);
+    nn_session_close(session);
+    nn_free(model);
+}
+
 static void train_export_refuses_a_network_without_logits(void **state) {
     static const struct layer_spec rows[] = {
         {.kind = &layer_conv, .channels = 5, .kernel = 2}};
@@ -110,6 +146,7 @@ static void train_export_refuses_a_network_without_logits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_export_writes_the_nodes_it_should),
+        cmocka_unit_test(train_export_computes_what_the_network_does),
         cmocka_unit_test(train_export_refuses_a_network_without_logits),
     };
     return cmocka_run_group_tests(tests, open_export, close_export);

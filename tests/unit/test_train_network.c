@@ -22,15 +22,15 @@ enum { ROWS = sizeof table / sizeof *table, BATCH = 20 };
 static const struct shape input = {9, 7, 3};
 
 struct fixture {
-    struct pool *pool;
+    struct team *team;
     struct network *net;
     uint16_t labels[BATCH];
 };
 
 static void open_net(struct fixture *f, int threads) {
     struct err err = {0};
-    f->pool = pool_open(threads, &err);
-    f->net = network_open(table, ROWS, input, BATCH, f->pool, &err);
+    f->team = team_open(threads, &err);
+    f->net = network_open(table, ROWS, input, BATCH, f->team, &err);
     if (!f->net)
         fail_msg("%s", err.text);
     network_init(f->net, 4);
@@ -48,7 +48,7 @@ static void open_net(struct fixture *f, int threads) {
 
 static void close_net(struct fixture *f) {
     network_free(f->net);
-    pool_close(f->pool);
+    team_close(f->team);
 }
 
 static double step(struct fixture *f, int n) {
@@ -135,9 +135,9 @@ static void train_network_freezes_biases_by_epoch(void **state) {
     struct architecture a;
     struct err err = {0};
     assert_int_equal(architecture_make(&a, "airbench", 0.1, 10, &err), 0);
-    struct pool *pool = pool_open(1, &err);
+    struct team *team = team_open(1, &err);
     struct network *net =
-        network_open(a.table, a.rows, (struct shape){32, 32, 3}, 2, pool, &err);
+        network_open(a.table, a.rows, (struct shape){32, 32, 3}, 2, team, &err);
     assert_non_null(net);
     network_set_epoch(net, 2);
     assert_false(layer_param(&net->layers[0], "bias")->frozen);
@@ -146,7 +146,7 @@ static void train_network_freezes_biases_by_epoch(void **state) {
     assert_true(layer_param(&net->layers[0], "bias")->frozen);
     assert_false(net->layers[2].needs_dx);
     network_free(net);
-    pool_close(pool);
+    team_close(team);
 }
 
 int main(void) {

@@ -9,15 +9,15 @@ static const struct layer_spec table[] = {
 };
 
 struct fixture {
-    struct pool *pool;
+    struct team *team;
     struct network *net;
 };
 
 static int open_net(void **state) {
     static struct fixture f;
     struct err err = {0};
-    f.pool = pool_open(1, &err);
-    f.net = network_open(table, 2, (struct shape){1, 1, 3}, 4, f.pool, &err);
+    f.team = team_open(1, &err);
+    f.net = network_open(table, 2, (struct shape){1, 1, 3}, 4, f.team, &err);
     if (!f.net)
         return -1;
     network_init(f.net, 1);
@@ -28,7 +28,7 @@ static int open_net(void **state) {
 static int close_net(void **state) {
     struct fixture *f = *state;
     network_free(f->net);
-    pool_close(f->pool);
+    team_close(f->team);
     return 0;
 }
 

@@ -23,7 +23,7 @@
 #include <cmocka.h>
 
 struct gradient_check {
-    struct pool *pool;
+    struct team *team;
     struct network *net;
     struct layer *l;
     int images;
@@ -50,7 +50,7 @@ static inline double check_forward(struct gradient_check *c) {
     struct layer *l = c->l;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     if (l->kind->begin)
-        l->kind->begin(l, c->pool, true);
+        l->kind->begin(l, c->team, true);
     for (int i = 0; l->kind->gather && i < LAYER_SLICES; i++) {
         struct slice s = check_slice(c, i);
         l->kind->gather(l, &s, c->x + (size_t)s.first * in);
@@ -85,7 +85,7 @@ static inline void check_backward(struct gradient_check *c) {
                           c->dx + (size_t)s.first * in);
     }
     if (l->kind->finish)
-        l->kind->finish(l, c->pool);
+        l->kind->finish(l, c->team);
 }
 
 /* Single precision through a sum of products: an h of 1/64 leaves a few
@@ -122,9 +122,9 @@ static inline void check_open(struct gradient_check *c,
                               int images) {
     struct err err = {0};
     *c = (struct gradient_check){.images = images};
-    c->pool = pool_open(2, &err);
-    assert_non_null(c->pool);
-    c->net = network_open(spec, 1, input, images, c->pool, &err);
+    c->team = team_open(2, &err);
+    assert_non_null(c->team);
+    c->net = network_open(spec, 1, input, images, c->team, &err);
     if (!c->net)
         fail_msg("%s", err.text);
     network_init(c->net, 3);
@@ -149,7 +149,7 @@ static inline void check_close(struct gradient_check *c) {
     free(c->r);
     free(c->work);
     network_free(c->net);
-    pool_close(c->pool);
+    team_close(c->team);
 }
 
 /* Compares what check_open() prepared, gradients of input and parameters. */

@@ -1,4 +1,4 @@
-#include "models/train/pool.h"
+#include "models/train/team.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,19 +25,19 @@ static void count_item(void *arg, int item, int thread) {
 static void run(int threads, int items) {
     struct err err = {0};
     struct tally tally = {.threads = threads};
-    struct pool *pool = pool_open(threads, &err);
-    assert_non_null(pool);
-    assert_int_equal(pool_threads(pool), threads);
+    struct team *team = team_open(threads, &err);
+    assert_non_null(team);
+    assert_int_equal(team_threads(team), threads);
     for (int round = 1; round <= 3; round++) {
-        pool_run(pool, items, count_item, &tally);
+        team_run(team, items, count_item, &tally);
         for (int i = 0; i < ITEMS; i++)
             assert_int_equal(tally.done[i], i < items ? round : 0);
     }
     assert_int_equal(tally.strangers, 0);
-    pool_close(pool);
+    team_close(team);
 }
 
-static void train_pool_does_each_item_once(void **state) {
+static void train_team_does_each_item_once(void **state) {
     (void)state;
     run(1, ITEMS);
     run(4, ITEMS);
@@ -47,7 +47,7 @@ static void train_pool_does_each_item_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(train_pool_does_each_item_once),
+        cmocka_unit_test(train_team_does_each_item_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
