@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { drop, image, launch, paste } from './lib/browser.js';
 import { failed, makePrediction, MODEL, problem, SCORES, send, startMock } from './lib/mock.js';
@@ -393,8 +394,10 @@ describe('languages', () => {
   }));
 
   test('have the same words', async () => {
-    const [en, ru] = await Promise.all(['en', 'ru'].map(async (name) =>
-      (await import(`../../static/js/locales/${name}.js`)).default));
+    const [en, ru] = await Promise.all(['en', 'ru'].map(async (name) => {
+      const source = await readFile(new URL(`../../static/js/locales/${name}.js`, import.meta.url), 'utf8');
+      return (await import(`data:text/javascript,${encodeURIComponent(source)}`)).default;
+    }));
     const words = (locale) => Object.keys(locale).filter((key) => key !== 'labels').sort();
     assert.deepEqual(words(ru), words(en));
     const gaps = (value) => [...new Set(JSON.stringify(value).match(/\{\w+\}/g))].sort();

@@ -1,10 +1,10 @@
 // png: a small RGBA PNG, painted pixel by pixel.
 
-import { deflateSync, crc32 as zlibCrc } from 'node:zlib';
+import * as zlib from 'node:zlib';
 
 // zlib.crc32 is younger than some of the Nodes that run this.
 function crc32(bytes) {
-  if (zlibCrc) return zlibCrc(bytes);
+  if (zlib.crc32) return zlib.crc32(bytes);
   let crc = ~0;
   for (const byte of bytes) {
     crc ^= byte;
@@ -36,6 +36,6 @@ export function png(width, height, paint) {
   header.set([8, 6, 0, 0, 0], 8);
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
-    chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0)),
+    chunk('IHDR', header), chunk('IDAT', zlib.deflateSync(rows)), chunk('IEND', Buffer.alloc(0)),
   ]);
 }
