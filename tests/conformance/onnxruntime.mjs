@@ -107,8 +107,9 @@ let failed = 0;
 try {
   for (const model of models) {
     try {
-      const session = await ort.InferenceSession.create(
-        model.endsWith('.onnx') ? model : join(model, 'model.onnx'), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+      const file = model.endsWith('.onnx') ? model : join(model, 'model.onnx');
+      const session = await ort.InferenceSession.create(file,
+        { intraOpNumThreads: 1, logSeverityLevel: 3 });
       const open = typeof session.inputMetadata[0].shape[0] !== 'number';
       let most = 0;
       let largest = 0;
