@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KERNEL_MAX 15 /* a tap has to fit a byte */
+
 static int maxpool_plan(struct layer *l, struct err *err) {
     struct layer_spec *spec = &l->spec;
     if (spec->stride == 0)
         spec->stride = spec->kernel;
-    if (spec->kernel < 1 || spec->kernel > 15 || spec->kernel > l->in.height ||
-        spec->kernel > l->in.width)
+    if (spec->kernel < 1 || spec->kernel > KERNEL_MAX ||
+        spec->kernel > l->in.height || spec->kernel > l->in.width)
         return err_set(err, "a pooling window of %d does not fit %dx%d",
                        spec->kernel, l->in.height, l->in.width);
     l->out = (struct shape){(l->in.height - spec->kernel) / spec->stride + 1,
@@ -35,12 +37,31 @@ static void maxpool_close(struct layer *l) {
     l->state = NULL;
 }
 
+/* One window: `taps` pixels of c channels at x + offsets[tap]. */
 SIMD_CLONES
-static void take_larger(const float *restrict x, int c, uint8_t tap,
-                        float *restrict best, uint8_t *restrict from) {
-    for (int i = 0; i < c; i++) {
-        from[i] = x[i] > best[i] ? tap : from[i];
-        best[i] = x[i] > best[i] ? x[i] : best[i];
+static void take_largest(const float *x, const size_t *offsets, int taps, int c,
+                         float *best, uint8_t *from) {
+    int i = 0;
+    for (; i + SIMD_LANES <= c; i += SIMD_LANES) {
+        vec most = *(const vec *)(x + offsets[0] + i);
+        vec_int place = {0};
+        for (int tap = 1; tap < taps; tap++) {
+            vec value = *(const vec *)(x + offsets[tap] + i);
+            vec_int larger = value > most;
+            most = (vec)(((vec_int)value & larger) | ((vec_int)most & ~larger));
+            place = (tap & larger) | (place & ~larger);
+        }
+        *(vec *)(best + i) = most;
+        *(vec_byte *)(from + i) = __builtin_convertvector(place, vec_byte);
+    }
+    for (; i < c; i++) {
+        best[i] = x[offsets[0] + (size_t)i];
+        from[i] = 0;
+        for (int tap = 1; tap < taps; tap++)
+            if (x[offsets[tap] + (size_t)i] > best[i]) {
+                best[i] = x[offsets[tap] + (size_t)i];
+                from[i] = (uint8_t)tap;
+            }
     }
 }
 
@@ -63,15 +84,15 @@ static void maxpool_forward(struct layer *l, const struct slice *s,
     int c = l->in.channels, taps = l->spec.kernel * l->spec.kernel;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     uint8_t *from = (uint8_t *)l->state + (size_t)s->first * out;
+    size_t offsets[KERNEL_MAX * KERNEL_MAX];
 
+    for (int tap = 0; tap < taps; tap++)
+        offsets[tap] = tap_pixel(l, 0, 0, tap);
     for (int n = 0; n < s->count; n++, x += in)
         for (int row = 0; row < l->out.height; row++)
             for (int col = 0; col < l->out.width; col++) {
-                memcpy(y, x + tap_pixel(l, row, col, 0), (size_t)c * sizeof *y);
-                memset(from, 0, (size_t)c);
-                for (int tap = 1; tap < taps; tap++)
-                    take_larger(x + tap_pixel(l, row, col, tap), c,
-                                (uint8_t)tap, y, from);
+                take_largest(x + tap_pixel(l, row, col, 0), offsets, taps, c, y,
+                             from);
                 y += c;
                 from += c;
             }

@@ -61,14 +61,17 @@ void progress_step(struct progress *p, long step, long images, double loss,
 
 void progress_epoch(struct progress *p, long images,
                     const struct epoch_record *record) {
-    char left[32];
+    char left[32], held_out[96] = "";
     progress_time(seconds_left(p, p->epoch + 1 - p->first_epoch), left);
+    if (record->validation_loss > 0) /* 0: none were held out */
+        snprintf(held_out, sizeof held_out,
+                 "held out: loss %.4f, accuracy %.2f %%, ",
+                 record->validation_loss, 100 * record->validation_accuracy);
     fprintf(p->out,
-            "%sepoch %d/%d: loss %.4f, accuracy %.2f %%, held out: loss %.4f, "
-            "accuracy %.2f %%, %.0f images/s, %s left\n",
+            "%sepoch %d/%d: loss %.4f, accuracy %.2f %%, %s%.0f images/s, %s "
+            "left\n",
             p->terminal ? "\r\033[K" : "", p->epoch + 1, p->epochs,
-            record->loss, 100 * record->accuracy, record->validation_loss,
-            100 * record->validation_accuracy, (double)images / record->seconds,
-            left);
+            record->loss, 100 * record->accuracy, held_out,
+            (double)images / record->seconds, left);
     fflush(p->out);
 }

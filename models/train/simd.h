@@ -15,6 +15,8 @@
 
 /* Unaligned on purpose: channels start anywhere. */
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef unsigned char vec_byte
+    __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int vec_int __attribute__((vector_size(64), aligned(4), may_alias));
 
 #if defined(__x86_64__)

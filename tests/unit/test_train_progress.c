@@ -47,6 +47,13 @@ static void train_progress_is_one_line_an_epoch_in_a_file(void **state) {
                      "loss 0.7500, accuracy 62.50 %, 100 images/s, "));
     assert_non_null(strstr(text, " left\n"));
     free(text);
+    record.validation_loss = 0;
+    out = open_memstream(&text, &size);
+    p.out = out;
+    progress_epoch(&p, 200, &record);
+    fclose(out);
+    assert_null(strstr(text, "held out"));
+    free(text);
 }
 
 static void train_progress_draws_a_bar_on_a_terminal(void **state) {
