@@ -347,7 +347,7 @@ static int become_gemm(const struct graph *graph, struct graph_node *node,
                        struct err *err) {
     const struct value *x = graph_input(node, 0), *w = graph_input(node, 1);
     if (!is(node, "MatMul") || x->t.rank != 2 || x->t.type != NN_FLOAT32 ||
-        !graph_is_constant(w) || w->t.rank != 2)
+        !graph_is_constant(w) || w->t.rank != 2 || w->t.dims[0] != x->t.dims[1])
         return 0;
     node->op = op_find("Gemm", graph->opset, err);
     node->node.op_type = "Gemm";

@@ -123,8 +123,10 @@ int graph_guess_shapes(struct graph *graph, struct err *err) {
 
     for (int i = 0; i < graph->input_count; i++)
         graph_nominal_port(&graph->inputs[i], &ports[i]);
-    if (start(&shapes, graph, ports, err) < 0)
+    if (start(&shapes, graph, ports, err) < 0) {
+        shapes_free(&shapes);
         return -1;
+    }
     for (int i = 0; i < graph->node_count; i++) {
         struct graph_node *node = graph->nodes[i];
         if (infer_node(&shapes, node, NULL) < 0)

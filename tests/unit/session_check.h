@@ -21,7 +21,7 @@
 #define CHECK_TOLERANCE 1e-4
 
 static inline void check_numbers(const struct nn_port *port, const void *got,
-                                 const struct tensor *want) {
+                                 const struct tensor *want, double tolerance) {
     size_t count = tensor_count(want);
     double largest = 1.0;
     assert_int_equal(port->rank, want->rank);
@@ -37,13 +37,13 @@ static inline void check_numbers(const struct nn_port *port, const void *got,
         if (fabs((double)b[i]) > largest)
             largest = fabs((double)b[i]);
     for (size_t i = 0; i < count; i++)
-        if (!(fabs((double)a[i] - (double)b[i]) <= CHECK_TOLERANCE * largest))
+        if (!(fabs((double)a[i] - (double)b[i]) <= tolerance * largest))
             fail_msg("number %zu is %g, not %g", i, (double)a[i], (double)b[i]);
 }
 
 static inline void check_batch(struct nn_session *s, const struct wire *file,
                                int outputs, int rank, const int64_t *dims,
-                               int batch) {
+                               int batch, double tolerance) {
     struct err err = {0};
     int64_t concrete[NN_MAX_RANK];
     memcpy(concrete, dims, (size_t)rank * sizeof *dims);
@@ -62,7 +62,7 @@ static inline void check_batch(struct nn_session *s, const struct wire *file,
         if (network_reference(file, rank, concrete, x, i, &want, &err) < 0)
             fail_msg("the reference: %s", err.text);
         check_numbers(nn_session_output_port(s, i), nn_session_output(s, i),
-                      &want);
+                      &want, tolerance);
         tensor_free(&want);
     }
     free(x);
@@ -81,7 +81,8 @@ static inline void check_labels(const struct nn_session *s, const char *want) {
 }
 
 static inline void check_file(const struct wire *file, int batch_max, int rank,
-                              const int64_t *dims, const char *labels) {
+                              const int64_t *dims, const char *labels,
+                              double tolerance) {
     struct err err = {0};
     struct nn_model *model = nn_load_memory(file->data, file->size, &err);
     if (!model)
@@ -93,8 +94,10 @@ static inline void check_file(const struct wire *file, int batch_max, int rank,
     if (labels)
         check_labels(s, labels);
     for (int batch = 1; batch <= batch_max; batch++)
-        check_batch(s, file, nn_output_count(model), rank, dims, batch);
-    check_batch(s, file, nn_output_count(model), rank, dims, batch_max);
+        check_batch(s, file, nn_output_count(model), rank, dims, batch,
+                    tolerance);
+    check_batch(s, file, nn_output_count(model), rank, dims, batch_max,
+                tolerance);
     nn_session_close(s);
     nn_free(model);
 }
@@ -102,7 +105,7 @@ static inline void check_file(const struct wire *file, int batch_max, int rank,
 static inline void check_network(struct network *net, int batch_max, int rank,
                                  const int64_t *dims, const char *labels) {
     struct wire file = network_file(net);
-    check_file(&file, batch_max, rank, dims, labels);
+    check_file(&file, batch_max, rank, dims, labels, CHECK_TOLERANCE);
     wire_free(&file);
 }
 

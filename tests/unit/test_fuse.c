@@ -115,12 +115,13 @@ static void fuse_keeps_broadcast_additions_apart(void **state) {
     finish(&net, "to NHWC, Conv, GlobalAveragePool, Conv, Add, to NCHW");
 }
 
-/* conv(x) + x: the residual is the input. */
+/* conv(x) + x: the residual is the input. By depth, so that a kernel which
+ * writes while it reads would show. */
 static void fuse_never_writes_over_its_input(void **state) {
     (void)state;
     struct network net = begin();
     network_conv(&net, "x", "a", 3, 6, 3, true);
-    network_conv(&net, "a", "b", 6, 6, 3, true);
+    give_integer(network_conv(&net, "a", "b", 1, 6, 3, true), "group", 6);
     network_node(&net, "Add", "a,b", "c");
     network_conv(&net, "c", "d", 6, 6, 1, true);
     network_node(&net, "Add", "d,c", "y");
