@@ -5,7 +5,7 @@
 #include "worker/batch.h"
 #include "worker/batcher.h"
 #include "worker/link.h"
-#include "worker/pool.h"
+#include "worker/crew.h"
 #include "worker/writer.h"
 
 #include <errno.h>
@@ -28,14 +28,15 @@
 
 struct foreman {
     const struct settings *settings;
-    struct pool *pool;
+    struct crew *crew;
     struct link *link;
     struct writer *writer;
     struct batcher batcher;
     int signals;
-    struct pollfd *fds; /* the pool's, then the writer, then the signals */
+    struct pollfd *fds; /* the crew's, then the writer, then the signals */
     bool draining, quitting;
-    int64_t last_job_ms; /* or when draining began */
+    int64_t last_job_ms;  /* or when draining began */
+    int64_t last_hand_ms; /* when there was one, or the start */
     int64_t announced_ms, started_wall_ms;
     int64_t done, failed;
 };
@@ -78,7 +79,7 @@ static void settle(struct foreman *f, struct task *task) {
 
 static void take_job(struct foreman *f, struct task *task) {
     const char *version = id_version(&task->header.id);
-    task->model = pool_find_model(f->pool, version);
+    task->model = crew_find_model(f->crew, version);
     f->last_job_ms = task->received_ms;
     log_event(LOG_DEBUG, "job-received", "request", task->header.request, "id",
               task->header.id.text, NULL);
@@ -104,9 +105,9 @@ static void put_back(struct foreman *f, struct task *const *tasks, int count) {
 static void give_batches(struct foreman *f, int64_t now_ms) {
     struct task *batch[BATCH_MAX];
     int idle, count;
-    while ((idle = pool_count(f->pool).free) > 0 &&
+    while ((idle = crew_count(f->crew).free) > 0 &&
            (count = batcher_take(&f->batcher, idle, batch)) > 0) {
-        if (pool_give(f->pool, batch, count, now_ms))
+        if (crew_give(f->crew, batch, count, now_ms))
             continue;
         put_back(f, batch, count); /* no memory: next time round */
         return;
@@ -115,9 +116,11 @@ static void give_batches(struct foreman *f, int64_t now_ms) {
 
 static void give_up_late_jobs(struct foreman *f, int64_t now_ms) {
     struct task_list late = {0};
-    bool stranded = pool_count(f->pool).hands == 0;
-    batcher_expire(&f->batcher, now_ms,
-                   stranded ? f->settings->job_timeout_ms : -1, &late);
+    int64_t timeout = f->settings->job_timeout_ms;
+    if (crew_count(f->crew).hands > 0)
+        f->last_hand_ms = now_ms;
+    bool stranded = now_ms - f->last_hand_ms > timeout;
+    batcher_expire(&f->batcher, now_ms, stranded ? timeout : -1, &late);
     struct task *task;
     while ((task = task_list_take(&late))) {
         task_fail(task, stranded ? "the worker has no process to classify it"
@@ -133,14 +136,14 @@ static int serve_new_models(struct foreman *f, struct err *err) {
     struct task *task;
     while ((task = task_list_take(&waiting)))
         take_job(f, task);
-    return link_serve(f->link, pool_advert_text(f->pool), CREDITS(f->settings),
+    return link_serve(f->link, crew_advert_text(f->crew), CREDITS(f->settings),
                       err);
 }
 
-static int serve_pool(struct foreman *f, int64_t now_ms, struct err *err) {
-    struct pool_outcome outcome;
+static int serve_crew(struct foreman *f, int64_t now_ms, struct err *err) {
+    struct crew_outcome outcome;
     struct task *task, *retry[BATCH_MAX];
-    int status = pool_serve(f->pool, f->fds, now_ms, &outcome, err);
+    int status = crew_serve(f->crew, f->fds, now_ms, &outcome, err);
     while ((task = task_list_take(&outcome.answered)))
         settle(f, task);
     while (outcome.retry.count > 0) {
@@ -175,7 +178,7 @@ static void announce(struct foreman *f, int64_t now_ms) {
     if (f->announced_ms && now_ms - f->announced_ms < ANNOUNCE_MS)
         return;
     char started[CLOCK_TEXT_MAX];
-    struct roster_counts counts = pool_count(f->pool);
+    struct roster_counts counts = crew_count(f->crew);
     f->announced_ms = now_ms;
     clock_format(f->started_wall_ms, started);
     json_t *doc = json_pack(
@@ -184,8 +187,8 @@ static void announce(struct foreman *f, int64_t now_ms) {
         counts.busy, "batch", f->settings->batch, "waiting",
         f->batcher.waiting.count, "fronts", link_front_count(f->link), "done",
         (json_int_t)f->done, "failed", (json_int_t)f->failed, "hand_deaths",
-        pool_deaths(f->pool), "draining", f->draining, "models",
-        describe_models(pool_advert(f->pool)));
+        crew_deaths(f->crew), "draining", f->draining, "models",
+        describe_models(crew_advert(f->crew)));
     char *json = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     json_decref(doc);
     if (json)
@@ -211,17 +214,17 @@ static void take_signals(struct foreman *f, int64_t now_ms) {
 
 static bool is_finished(struct foreman *f, int64_t now_ms) {
     return f->draining && f->batcher.waiting.count == 0 &&
-           pool_count(f->pool).busy == 0 && writer_count(f->writer) == 0 &&
+           crew_count(f->crew).busy == 0 && writer_count(f->writer) == 0 &&
            now_ms - f->last_job_ms >= QUIET_MS;
 }
 
 static int wait_for_something(struct foreman *f) {
     int64_t now = clock_ms();
-    int count = pool_watch(f->pool, f->fds);
+    int count = crew_watch(f->crew, f->fds);
     f->fds[count++] =
         (struct pollfd){.fd = writer_fd(f->writer), .events = POLLIN};
     f->fds[count++] = (struct pollfd){.fd = f->signals, .events = POLLIN};
-    int64_t timeout = pool_deadline(f->pool, now) - now;
+    int64_t timeout = crew_deadline(f->crew, now) - now;
     if (f->draining && timeout > QUIET_MS)
         timeout = QUIET_MS;
     link_wait(f->link, f->fds, count, timeout > 0 ? (int)timeout : 0);
@@ -235,7 +238,7 @@ static int work(struct foreman *f, struct err *err) {
         take_signals(f, now);
         if (f->quitting)
             return err_set(err, "told to quit at once");
-        if (serve_pool(f, now, err) < 0)
+        if (serve_crew(f, now, err) < 0)
             return -1;
         take_written(f);
         take_jobs(f);
@@ -264,7 +267,7 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     f->signals = arrange_signals();
     if (f->signals < 0)
         return err_set(err, "signalfd: %s", strerror(errno));
-    f->fds = calloc((size_t)POOL_FDS(s->hands) + 2, sizeof *f->fds);
+    f->fds = calloc((size_t)CREW_FDS(s->hands) + 2, sizeof *f->fds);
     if (!f->fds)
         return err_set(err, "no memory for %d hands", s->hands);
     f->link = link_open(s->fronts, err);
@@ -274,15 +277,15 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
                             s->redis_patience_ms, err);
     if (!f->writer)
         return -1;
-    f->pool = pool_open(s, argv, err);
-    return f->pool ? 0 : -1;
+    f->crew = crew_open(s, argv, err);
+    return f->crew ? 0 : -1;
 }
 
 static void close_parts(struct foreman *f) {
     struct task *task;
     while ((task = task_list_take(&f->batcher.waiting)))
         task_free(task);
-    pool_close(f->pool);
+    crew_close(f->crew);
     writer_close(f->writer);
     link_close(f->link);
     free(f->fds);
@@ -295,6 +298,7 @@ int foreman_run(const struct settings *settings, char *const *argv,
     struct foreman f = {.settings = settings,
                         .batcher = {.batch_max = settings->batch},
                         .signals = -1,
+                        .last_hand_ms = clock_ms(),
                         .started_wall_ms = clock_wall_ms()};
     log_event(LOG_INFO, "starting", "name", settings->name, "hands",
               log_number(settings->hands, 0), "fronts", settings->fronts, NULL);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct hand {
-    const struct catalogue *catalogue;
+    const struct shelf *shelf;
     int fd;
     struct frame_reader reader;
     /* Of the batch at work, (BATCH_MAX). */
@@ -120,9 +120,8 @@ static int answer_one(struct hand *hand, const struct batch *batch, int i,
         answer.failed = 1;
         return send_answer(hand, &answer, c->err.text, err);
     }
-    char *json =
-        encode(hand, catalogue_classifier(hand->catalogue, batch->model), item,
-               c, &answer, now);
+    char *json = encode(hand, shelf_classifier(hand->shelf, batch->model), item,
+                        c, &answer, now);
     if (!json) {
         answer.failed = 1;
         return send_answer(hand, &answer, "no memory for the answer", err);
@@ -139,7 +138,7 @@ static int work(struct hand *hand, const struct frame *frame, struct err *err) {
                        (int)frame->type);
     if (batch_decode(frame->body, frame->size, &batch, err) < 0)
         return -1;
-    if (batch.model >= catalogue_count(hand->catalogue))
+    if (batch.model >= shelf_count(hand->shelf))
         return err_set(err, "a batch for model %d", batch.model);
     const char *bytes = batch.images;
     for (int i = 0; i < batch.count; i++) {
@@ -147,7 +146,7 @@ static int work(struct hand *hand, const struct frame *frame, struct err *err) {
         hand->images[i].size = (size_t)batch.items[i].size;
         bytes += batch.items[i].size;
     }
-    classifier_run(catalogue_run(hand->catalogue, batch.model), hand->images,
+    classifier_run(shelf_run(hand->shelf, batch.model), hand->images,
                    batch.count, CLASSIFIER_TOP_MAX, hand->out);
     for (int i = 0; i < batch.count; i++)
         if (answer_one(hand, &batch, i, err) < 0)
@@ -160,11 +159,9 @@ _Noreturn static void leave(int status, const struct err *err) {
     _exit(status);
 }
 
-_Noreturn void hand_run(const struct catalogue *catalogue, int fd,
-                        int64_t memory) {
-    struct hand hand = {.catalogue = catalogue,
-                        .fd = fd,
-                        .reader = FRAME_READER(BATCH_BYTES_MAX)};
+_Noreturn void hand_run(const struct shelf *shelf, int fd, int64_t memory) {
+    struct hand hand = {
+        .shelf = shelf, .fd = fd, .reader = FRAME_READER(BATCH_BYTES_MAX)};
     struct err err = {0};
     struct frame frame;
     hand.images = calloc(BATCH_MAX, sizeof *hand.images);

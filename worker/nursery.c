@@ -1,7 +1,7 @@
 #include "worker/nursery.h"
 
 #include "common/log.h"
-#include "worker/catalogue.h"
+#include "worker/shelf.h"
 #include "worker/frame.h"
 #include "worker/hand.h"
 
@@ -19,7 +19,7 @@
 
 struct nursery {
     const struct settings *settings;
-    struct catalogue *catalogue;
+    struct shelf *shelf;
     struct frame_reader reader;
     int children; /* signalfd: one of them ended */
 };
@@ -50,7 +50,7 @@ _Noreturn static void become_hand(struct nursery *nursery, pid_t parent,
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(NURSERY_FD);
-    hand_run(nursery->catalogue, fd, nursery->settings->hand_memory);
+    hand_run(nursery->shelf, fd, nursery->settings->hand_memory);
 }
 
 static int fork_hand(struct nursery *nursery, struct err *err) {
@@ -120,8 +120,7 @@ static int obey(struct nursery *nursery, struct err *err) {
 
 static int announce(const struct nursery *nursery, struct err *err) {
     const struct settings *s = nursery->settings;
-    char *advert =
-        catalogue_advert(nursery->catalogue, s->name, s->hands, s->batch);
+    char *advert = shelf_advert(nursery->shelf, s->name, s->hands, s->batch);
     if (!advert)
         return err_set(err, "no memory for the advertisement");
     int status =
@@ -153,16 +152,16 @@ int nursery_run(const struct settings *settings) {
     close_range(NURSERY_FD + 1, ~0u, 0);
     nursery.children = arrange_signals();
     prctl(PR_SET_NAME, "convoy-nursery");
-    nursery.catalogue = catalogue_open(
-        settings->models, settings->default_model, settings->batch, &err);
-    if (!nursery.catalogue) {
+    nursery.shelf = shelf_open(settings->models, settings->default_model,
+                               settings->batch, &err);
+    if (!nursery.shelf) {
         log_event(LOG_ERROR, "no-model", "reason", err.text, NULL);
         return NURSERY_NO_MODEL;
     }
     if (announce(&nursery, &err) == 0)
         serve(&nursery, &err);
     frame_reader_free(&nursery.reader);
-    catalogue_free(nursery.catalogue);
+    shelf_free(nursery.shelf);
     close(nursery.children);
     return 0;
 }

@@ -1,4 +1,4 @@
-#include "worker/catalogue.h"
+#include "worker/shelf.h"
 
 #include "common/clock.h"
 #include "common/file.h"
@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct catalogue {
+struct shelf {
     int count, default_model;
     struct {
         struct classifier *classifier;
         struct classifier_run *run;
-    } models[CATALOGUE_MAX];
+    } models[SHELF_MAX];
 };
 
 /* ---- warming up ---------------------------------------------------------- */
@@ -52,7 +52,7 @@ static void warm_up_encoding(void) {
 
 /* ---- loading ------------------------------------------------------------- */
 
-static int check_name(const struct catalogue *c,
+static int check_name(const struct shelf *c,
                       const struct classifier *classifier, struct err *err) {
     const char *name = classifier_name(classifier);
     if (!job_name_valid(name))
@@ -62,12 +62,12 @@ static int check_name(const struct catalogue *c,
     for (int i = 0; i < c->count; i++)
         if (strcmp(classifier_name(c->models[i].classifier), name) == 0)
             return err_set(err, "there is another model named %s", name);
-    if (c->count == CATALOGUE_MAX)
-        return err_set(err, "a worker serves at most %d models", CATALOGUE_MAX);
+    if (c->count == SHELF_MAX)
+        return err_set(err, "a worker serves at most %d models", SHELF_MAX);
     return 0;
 }
 
-static int load(struct catalogue *c, const char *path, int batch_max,
+static int load(struct shelf *c, const char *path, int batch_max,
                 struct err *err) {
     double start = clock_seconds();
     struct classifier_run *run = NULL;
@@ -92,7 +92,7 @@ fail:
     return -1;
 }
 
-static void load_or_log(struct catalogue *c, const char *path, int batch_max) {
+static void load_or_log(struct shelf *c, const char *path, int batch_max) {
     struct err err = {0};
     if (load(c, path, batch_max, &err) < 0)
         log_event(LOG_ERROR, "model-not-loaded", "folder", path, "reason",
@@ -114,8 +114,7 @@ static int is_visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
-static void load_folder(struct catalogue *c, const char *folder,
-                        int batch_max) {
+static void load_folder(struct shelf *c, const char *folder, int batch_max) {
     struct dirent **entries;
     int count = scandir(folder, &entries, is_visible, alphasort);
     for (int i = 0; i < count; i++) {
@@ -130,8 +129,7 @@ static void load_folder(struct catalogue *c, const char *folder,
         free(entries);
 }
 
-static int choose_default(struct catalogue *c, const char *name,
-                          struct err *err) {
+static int choose_default(struct shelf *c, const char *name, struct err *err) {
     for (int i = 0; *name && i < c->count; i++)
         if (strcmp(classifier_name(c->models[i].classifier), name) == 0) {
             c->default_model = i;
@@ -142,9 +140,9 @@ static int choose_default(struct catalogue *c, const char *name,
                  : 0;
 }
 
-struct catalogue *catalogue_open(const char *models, const char *default_model,
-                                 int batch_max, struct err *err) {
-    struct catalogue *c = calloc(1, sizeof *c);
+struct shelf *shelf_open(const char *models, const char *default_model,
+                         int batch_max, struct err *err) {
+    struct shelf *c = calloc(1, sizeof *c);
     char *list = strdup(models), *rest = list;
     if (!c || !list) {
         err_set(err, "no memory for a list of models");
@@ -172,11 +170,11 @@ struct catalogue *catalogue_open(const char *models, const char *default_model,
     return c;
 fail:
     free(list);
-    catalogue_free(c);
+    shelf_free(c);
     return NULL;
 }
 
-void catalogue_free(struct catalogue *c) {
+void shelf_free(struct shelf *c) {
     for (int i = 0; c && i < c->count; i++) {
         classifier_run_close(c->models[i].run);
         classifier_free(c->models[i].classifier);
@@ -186,16 +184,15 @@ void catalogue_free(struct catalogue *c) {
 
 /* ---- asking -------------------------------------------------------------- */
 
-int catalogue_count(const struct catalogue *c) {
+int shelf_count(const struct shelf *c) {
     return c->count;
 }
 
-const struct classifier *catalogue_classifier(const struct catalogue *c,
-                                              int model) {
+const struct classifier *shelf_classifier(const struct shelf *c, int model) {
     return c->models[model].classifier;
 }
 
-struct classifier_run *catalogue_run(const struct catalogue *c, int model) {
+struct classifier_run *shelf_run(const struct shelf *c, int model) {
     return c->models[model].run;
 }
 
@@ -221,8 +218,8 @@ static int describe(const struct classifier *classifier,
     return 0;
 }
 
-char *catalogue_advert(const struct catalogue *c, const char *name, int hands,
-                       int batch) {
+char *shelf_advert(const struct shelf *c, const char *name, int hands,
+                   int batch) {
     struct job_advert advert = {.hands = hands, .batch = batch};
     char *json = NULL;
     bool whole = true;

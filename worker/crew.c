@@ -1,4 +1,4 @@
-#include "worker/pool.h"
+#include "worker/crew.h"
 
 #include "common/log.h"
 #include "worker/nursery.h"
@@ -20,7 +20,7 @@ struct again {
     int64_t pause_ms;
 };
 
-struct pool {
+struct crew {
     const struct settings *settings;
     struct roster *roster;
     struct nursery_client *nursery;
@@ -40,36 +40,36 @@ static void postpone(struct again *again, int64_t now_ms) {
     again->at_ms = now_ms + again->pause_ms;
 }
 
-struct pool *pool_open(const struct settings *settings, char *const *argv,
+struct crew *crew_open(const struct settings *settings, char *const *argv,
                        struct err *err) {
-    struct pool *pool = calloc(1, sizeof *pool);
-    if (!pool) {
-        err_set(err, "no memory for the pool");
+    struct crew *crew = calloc(1, sizeof *crew);
+    if (!crew) {
+        err_set(err, "no memory for the crew");
         return NULL;
     }
-    pool->settings = settings;
-    pool->roster = roster_open(settings->hands, settings->job_timeout_ms);
-    pool->nursery = nursery_client_open(argv, settings->name);
-    if (!pool->roster || !pool->nursery) {
+    crew->settings = settings;
+    crew->roster = roster_open(settings->hands, settings->job_timeout_ms);
+    crew->nursery = nursery_client_open(argv, settings->name);
+    if (!crew->roster || !crew->nursery) {
         err_set(err, "no memory for %d hands", settings->hands);
         goto fail;
     }
-    if (nursery_client_start(pool->nursery, err) < 0)
+    if (nursery_client_start(crew->nursery, err) < 0)
         goto fail;
-    pool->nursery_lives = true;
-    return pool;
+    crew->nursery_lives = true;
+    return crew;
 fail:
-    pool_close(pool);
+    crew_close(crew);
     return NULL;
 }
 
-void pool_close(struct pool *pool) {
-    if (pool) {
-        nursery_client_close(pool->nursery);
-        roster_close(pool->roster);
-        job_advert_free(&pool->advert);
-        free(pool->advert_text);
-        free(pool);
+void crew_close(struct crew *crew) {
+    if (crew) {
+        nursery_client_close(crew->nursery);
+        roster_close(crew->roster);
+        job_advert_free(&crew->advert);
+        free(crew->advert_text);
+        free(crew);
     }
 }
 
@@ -84,14 +84,14 @@ static void log_death(pid_t pid, const struct roster_loss *loss,
 }
 
 /* The order of those that wait is kept. */
-static void retry(struct task_list *lost, struct pool_outcome *outcome) {
+static void retry(struct task_list *lost, struct crew_outcome *outcome) {
     struct task *task;
     while ((task = task_list_take(lost)))
         task_list_append(&outcome->retry, task);
 }
 
 static void blame(struct task_list *lost, const struct roster_loss *loss,
-                  const char *how, struct pool_outcome *outcome) {
+                  const char *how, struct crew_outcome *outcome) {
     for (struct task *t = lost->first; t; t = t->next) {
         log_event(LOG_WARN, "lost-with-hand", "request", t->header.request,
                   "id", t->header.id.text, "batch", log_number(loss->batch, 0),
@@ -110,28 +110,28 @@ static void blame(struct task_list *lost, const struct roster_loss *loss,
     task_list_append(&outcome->answered, task);
 }
 
-static void bury(struct pool *pool, const struct frame_process *hand,
-                 int64_t now_ms, struct pool_outcome *outcome) {
+static void bury(struct crew *crew, const struct frame_process *hand,
+                 int64_t now_ms, struct crew_outcome *outcome) {
     char how[96];
     struct task_list lost = {0};
     struct roster_loss loss =
-        roster_remove(pool->roster, hand->pid, &outcome->answered, &lost);
+        roster_remove(crew->roster, hand->pid, &outcome->answered, &lost);
     if (!loss.known)
         return;
     nursery_client_explain(hand->status, how, sizeof how);
-    pool->deaths++;
+    crew->deaths++;
     log_death(hand->pid, &loss, how);
     if (loss.was_new)
-        postpone(&pool->hand_again, now_ms);
+        postpone(&crew->hand_again, now_ms);
     blame(&lost, &loss, how, outcome);
 }
 
 /* All hands went with the nursery, most likely through no image's fault. */
-static void bury_all(struct pool *pool, struct pool_outcome *outcome) {
+static void bury_all(struct crew *crew, struct crew_outcome *outcome) {
     struct task_list lost = {0};
-    for (pid_t pid; (pid = roster_any(pool->roster));) {
-        pool->deaths++;
-        roster_remove(pool->roster, pid, &outcome->answered, &lost);
+    for (pid_t pid; (pid = roster_any(crew->roster));) {
+        crew->deaths++;
+        roster_remove(crew->roster, pid, &outcome->answered, &lost);
     }
     struct task *task;
     while ((task = task_list_take(&lost))) {
@@ -149,8 +149,8 @@ static void bury_all(struct pool *pool, struct pool_outcome *outcome) {
 
 /* ---- the nursery --------------------------------------------------------- */
 
-static int take_models(struct pool *pool, const struct frame *frame,
-                       struct pool_outcome *outcome, struct err *err) {
+static int take_models(struct crew *crew, const struct frame *frame,
+                       struct crew_outcome *outcome, struct err *err) {
     struct job_advert advert;
     if (job_advert_decode(frame->body, frame->size, &advert, err) < 0)
         return -1;
@@ -159,42 +159,42 @@ static int take_models(struct pool *pool, const struct frame *frame,
         job_advert_free(&advert);
         return err_set(err, "no memory for the advertisement");
     }
-    job_advert_free(&pool->advert);
-    free(pool->advert_text);
-    pool->advert = advert;
-    pool->advert_text = text;
-    pool->models_known = true;
+    job_advert_free(&crew->advert);
+    free(crew->advert_text);
+    crew->advert = advert;
+    crew->advert_text = text;
+    crew->models_known = true;
     outcome->new_models = true;
     return 0;
 }
 
-static int take_hand(struct pool *pool, const struct frame *frame,
+static int take_hand(struct crew *crew, const struct frame *frame,
                      int64_t now_ms, struct err *err) {
     struct frame_process hand;
     memcpy(&hand, frame->body, sizeof hand);
-    if (pool->asked > 0)
-        pool->asked--;
+    if (crew->asked > 0)
+        crew->asked--;
     if (hand.pid == 0 || frame->passed < 0) {
-        postpone(&pool->hand_again, now_ms);
+        postpone(&crew->hand_again, now_ms);
         return 0;
     }
-    if (roster_add(pool->roster, hand.pid, frame->passed, err) < 0)
+    if (roster_add(crew->roster, hand.pid, frame->passed, err) < 0)
         return -1;
     log_event(LOG_DEBUG, "hand-started", "hand", log_number(hand.pid, 0), NULL);
     return 0;
 }
 
-static int take_frame(struct pool *pool, const struct frame *frame,
-                      int64_t now_ms, struct pool_outcome *outcome,
+static int take_frame(struct crew *crew, const struct frame *frame,
+                      int64_t now_ms, struct crew_outcome *outcome,
                       struct err *err) {
     struct frame_process hand;
     if (frame->type == FRAME_MODELS)
-        return take_models(pool, frame, outcome, err);
+        return take_models(crew, frame, outcome, err);
     if (frame->size == sizeof hand && frame->type == FRAME_HAND)
-        return take_hand(pool, frame, now_ms, err);
+        return take_hand(crew, frame, now_ms, err);
     if (frame->size == sizeof hand && frame->type == FRAME_DIED) {
         memcpy(&hand, frame->body, sizeof hand);
-        bury(pool, &hand, now_ms, outcome);
+        bury(crew, &hand, now_ms, outcome);
         return 0;
     }
     return err_set(err, "the nursery sent a message of type %d",
@@ -202,91 +202,91 @@ static int take_frame(struct pool *pool, const struct frame *frame,
 }
 
 /* The nursery is gone, or talks nonsense, which comes to the same. */
-static int lose_nursery(struct pool *pool, const char *reason, int64_t now_ms,
-                        struct pool_outcome *outcome, struct err *err) {
+static int lose_nursery(struct crew *crew, const char *reason, int64_t now_ms,
+                        struct crew_outcome *outcome, struct err *err) {
     char how[96];
-    int status = nursery_client_end(pool->nursery);
-    pool->nursery_lives = pool->models_known = false;
-    pool->asked = 0;
+    int status = nursery_client_end(crew->nursery);
+    crew->nursery_lives = crew->models_known = false;
+    crew->asked = 0;
     nursery_client_explain(status, how, sizeof how);
     log_event(LOG_ERROR, "nursery-died", "how", how, "reason", reason, NULL);
-    bury_all(pool, outcome);
-    if (now_ms - pool->nursery_since_ms > SETTLED_MS)
-        pool->nursery_again.pause_ms = 0;
-    postpone(&pool->nursery_again, now_ms);
-    if (pool->advert_text)
+    bury_all(crew, outcome);
+    if (now_ms - crew->nursery_since_ms > SETTLED_MS)
+        crew->nursery_again.pause_ms = 0;
+    postpone(&crew->nursery_again, now_ms);
+    if (crew->advert_text)
         return 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == NURSERY_NO_MODEL)
         return err_set(err, "no model could be loaded, see above");
     return err_set(err, "the nursery, which loads the models, %s", how);
 }
 
-static int hear_nursery(struct pool *pool, int64_t now_ms,
-                        struct pool_outcome *outcome, struct err *err) {
+static int hear_nursery(struct crew *crew, int64_t now_ms,
+                        struct crew_outcome *outcome, struct err *err) {
     struct err reason = {0};
     struct frame frame;
     int status;
-    while ((status = nursery_client_read(pool->nursery, &frame, &reason)) > 0)
-        if (take_frame(pool, &frame, now_ms, outcome, &reason) < 0) {
+    while ((status = nursery_client_read(crew->nursery, &frame, &reason)) > 0)
+        if (take_frame(crew, &frame, now_ms, outcome, &reason) < 0) {
             status = -1;
             break;
         }
-    return status < 0 ? lose_nursery(pool, reason.text, now_ms, outcome, err)
+    return status < 0 ? lose_nursery(crew, reason.text, now_ms, outcome, err)
                       : 0;
 }
 
-static void start_nursery(struct pool *pool, int64_t now_ms) {
+static void start_nursery(struct crew *crew, int64_t now_ms) {
     struct err err = {0};
-    pool->nursery_since_ms = now_ms;
-    if (nursery_client_start(pool->nursery, &err) < 0) {
+    crew->nursery_since_ms = now_ms;
+    if (nursery_client_start(crew->nursery, &err) < 0) {
         log_event(LOG_ERROR, "nursery-not-started", "reason", err.text, NULL);
-        postpone(&pool->nursery_again, now_ms);
+        postpone(&crew->nursery_again, now_ms);
         return;
     }
-    pool->nursery_lives = true;
+    crew->nursery_lives = true;
     log_event(LOG_INFO, "nursery-started", NULL);
 }
 
 /* ---- what is due --------------------------------------------------------- */
 
-static void kill_overdue(struct pool *pool, int64_t now_ms) {
+static void kill_overdue(struct crew *crew, int64_t now_ms) {
     const char *why;
-    for (pid_t pid; (pid = roster_overdue(pool->roster, now_ms, &why));) {
+    for (pid_t pid; (pid = roster_overdue(crew->roster, now_ms, &why));) {
         if (why)
             log_event(LOG_WARN, "hand-killed", "hand", log_number(pid, 0),
                       "why", why, NULL);
         /* Where asking fails the nursery is gone, and the hand with it. */
-        nursery_client_ask(pool->nursery, FRAME_KILL, pid, NULL);
+        nursery_client_ask(crew->nursery, FRAME_KILL, pid, NULL);
     }
 }
 
-static void order_hands(struct pool *pool, int64_t now_ms) {
-    int there = roster_count(pool->roster).hands + pool->asked;
-    if (!pool->models_known || now_ms < pool->hand_again.at_ms)
+static void order_hands(struct crew *crew, int64_t now_ms) {
+    int there = roster_count(crew->roster).hands + crew->asked;
+    if (!crew->models_known || now_ms < crew->hand_again.at_ms)
         return;
-    for (; there < pool->settings->hands; there++)
-        if (nursery_client_ask(pool->nursery, FRAME_FORK, 0, NULL) == 0)
-            pool->asked++;
+    for (; there < crew->settings->hands; there++)
+        if (nursery_client_ask(crew->nursery, FRAME_FORK, 0, NULL) == 0)
+            crew->asked++;
 }
 
-int pool_watch(const struct pool *pool, struct pollfd *fds) {
-    int count = roster_watch(pool->roster, fds);
-    fds[count] = (struct pollfd){.fd = nursery_client_fd(pool->nursery),
+int crew_watch(const struct crew *crew, struct pollfd *fds) {
+    int count = roster_watch(crew->roster, fds);
+    fds[count] = (struct pollfd){.fd = nursery_client_fd(crew->nursery),
                                  .events = POLLIN};
     return count + 1;
 }
 
-int pool_serve(struct pool *pool, const struct pollfd *fds, int64_t now_ms,
-               struct pool_outcome *outcome, struct err *err) {
+int crew_serve(struct crew *crew, const struct pollfd *fds, int64_t now_ms,
+               struct crew_outcome *outcome, struct err *err) {
     int status = 0;
     memset(outcome, 0, sizeof *outcome);
-    roster_serve(pool->roster, fds, &outcome->answered);
-    if (pool->nursery_lives && fds[pool->settings->hands].revents)
-        status = hear_nursery(pool, now_ms, outcome, err);
-    if (!pool->nursery_lives && now_ms >= pool->nursery_again.at_ms)
-        start_nursery(pool, now_ms);
-    kill_overdue(pool, now_ms);
-    order_hands(pool, now_ms);
+    roster_serve(crew->roster, fds, &outcome->answered);
+    if (crew->nursery_lives && fds[crew->settings->hands].revents)
+        status = hear_nursery(crew, now_ms, outcome, err);
+    if (!crew->nursery_lives && now_ms >= crew->nursery_again.at_ms)
+        start_nursery(crew, now_ms);
+    kill_overdue(crew, now_ms);
+    order_hands(crew, now_ms);
     return status;
 }
 
@@ -294,42 +294,42 @@ static int64_t earlier(int64_t a, int64_t b) {
     return b >= 0 && b < a ? b : a;
 }
 
-int64_t pool_deadline(const struct pool *pool, int64_t now_ms) {
-    int64_t deadline = earlier(now_ms + 500, roster_deadline(pool->roster));
-    if (!pool->nursery_lives)
-        deadline = earlier(deadline, pool->nursery_again.at_ms);
-    if (pool->hand_again.at_ms > now_ms)
-        deadline = earlier(deadline, pool->hand_again.at_ms);
+int64_t crew_deadline(const struct crew *crew, int64_t now_ms) {
+    int64_t deadline = earlier(now_ms + 500, roster_deadline(crew->roster));
+    if (!crew->nursery_lives)
+        deadline = earlier(deadline, crew->nursery_again.at_ms);
+    if (crew->hand_again.at_ms > now_ms)
+        deadline = earlier(deadline, crew->hand_again.at_ms);
     return deadline;
 }
 
-int pool_give(struct pool *pool, struct task *const *tasks, int count,
+int crew_give(struct crew *crew, struct task *const *tasks, int count,
               int64_t now_ms) {
-    int given = roster_give(pool->roster, tasks, count, now_ms);
+    int given = roster_give(crew->roster, tasks, count, now_ms);
     if (given)
-        pool->hand_again.pause_ms = 0;
+        crew->hand_again.pause_ms = 0;
     return given;
 }
 
-struct roster_counts pool_count(const struct pool *pool) {
-    return roster_count(pool->roster);
+struct roster_counts crew_count(const struct crew *crew) {
+    return roster_count(crew->roster);
 }
 
-int pool_deaths(const struct pool *pool) {
-    return pool->deaths;
+int crew_deaths(const struct crew *crew) {
+    return crew->deaths;
 }
 
-const struct job_advert *pool_advert(const struct pool *pool) {
-    return pool->advert_text ? &pool->advert : NULL;
+const struct job_advert *crew_advert(const struct crew *crew) {
+    return crew->advert_text ? &crew->advert : NULL;
 }
 
-const char *pool_advert_text(const struct pool *pool) {
-    return pool->advert_text;
+const char *crew_advert_text(const struct crew *crew) {
+    return crew->advert_text;
 }
 
-int pool_find_model(const struct pool *pool, const char *version) {
-    for (int i = 0; i < pool->advert.model_count; i++)
-        if (strcmp(pool->advert.models[i].version, version) == 0)
+int crew_find_model(const struct crew *crew, const char *version) {
+    for (int i = 0; i < crew->advert.model_count; i++)
+        if (strcmp(crew->advert.models[i].version, version) == 0)
             return i;
     return -1;
 }

@@ -1,0 +1,130 @@
+/* A whole worker whose processes die, hang or misbehave under their work: what
+ * came in is answered all the same, and only who is to blame pays. */
+#include "tests/unit/worker_bench.h"
+
+static enum job_type types[16];
+static struct id ids[16];
+
+static void assert_serves(void) {
+    struct id id = bench_send("ok");
+    bench_expect(JOB_DONE, &id);
+}
+
+/* "slow" occupies the only hand, so that the others become one batch. */
+static void send_batch(const char *const *images, int count) {
+    ids[0] = bench_send("slow");
+    usleep(100000);
+    for (int i = 1; i <= count; i++)
+        ids[i] = bench_send(images[i - 1]);
+}
+
+static void crew_fails_an_image_that_kills_its_hand(void **state) {
+    (void)state;
+    bench_start("--hands=1");
+    ids[0] = bench_send("crash");
+    bench_expect(JOB_FAILED, &ids[0]);
+    assert_non_null(strstr(bench.body, "the process that classified the image "
+                                       "was ended by signal 11"));
+    assert_true(bench_logged("event=lost-with-hand request=request-1"));
+    assert_serves();
+}
+
+static void crew_spares_the_mates_of_a_deadly_image(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--batch=8");
+    send_batch((const char *const[]){"ok", "crash", "ok", "corrupt"}, 4);
+    bench_collect(ids, 5, types);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(types[i], i == 2 ? JOB_FAILED : JOB_DONE);
+    struct prediction p = bench_result(&ids[3]);
+    assert_string_equal(p.top[0].label, "batch of 1");
+    prediction_free(&p);
+}
+
+static void crew_ends_a_hand_that_hangs(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--batch=8", "--job-timeout=1s");
+    send_batch((const char *const[]){"hang", "ok"}, 2);
+    bench_collect(ids, 3, types);
+    assert_int_equal(types[0], JOB_DONE);
+    assert_int_equal(types[1], JOB_FAILED);
+    assert_int_equal(types[2], JOB_DONE);
+    assert_true(bench_logged("event=hand-killed"));
+    ids[3] = bench_send("hang");
+    bench_expect(JOB_FAILED, &ids[3]);
+    assert_non_null(strstr(bench.body, "(Killed): it took too long"));
+    assert_serves();
+}
+
+static void crew_survives_a_hand_killed_in_the_middle(void **state) {
+    (void)state;
+    bench_start("--hands=2", "--batch=4");
+    for (int i = 0; i < 10; i++)
+        ids[i] = bench_send("slow");
+    usleep(500000);
+    kill(bench_hand(0), SIGKILL);
+    bench_collect(ids, 10, types);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(types[i], JOB_DONE);
+}
+
+static void crew_survives_the_nursery(void **state) {
+    (void)state;
+    bench_start("--hands=2", "--batch=4");
+    pid_t first = bench_nursery();
+    for (int i = 0; i < 6; i++)
+        ids[i] = bench_send("slow");
+    usleep(200000);
+    kill(first, SIGKILL);
+    int ready = 0, done = 0;
+    while (done < 6) {
+        enum job_type type = bench_next();
+        ready += type == JOB_READY;
+        done += type == JOB_DONE;
+        assert_int_not_equal(type, JOB_FAILED);
+    }
+    assert_int_equal(ready, 1);
+    assert_int_not_equal(bench_nursery(), first);
+    assert_serves();
+}
+
+static void crew_keeps_hands_from_the_outside(void **state) {
+    (void)state;
+    bench_start("--hands=1");
+    ids[0] = bench_send("open");
+    bench_expect(JOB_DONE, &ids[0]);
+    ids[1] = bench_send("connect");
+    bench_expect(JOB_FAILED, &ids[1]);
+    assert_non_null(strstr(bench.body, "signal 31 (Bad system call)"));
+    ids[2] = bench_send("exec");
+    bench_expect(JOB_FAILED, &ids[2]);
+    assert_non_null(strstr(bench.body, "signal 31 (Bad system call)"));
+    assert_serves();
+}
+
+static void crew_bounds_the_memory_of_a_hand(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* it takes terabytes of addresses for itself */
+#endif
+    bench_start("--hands=1", "--hand-memory=256M");
+    ids[0] = bench_send("much");
+    bench_expect(JOB_DONE, &ids[0]);
+    struct prediction p = bench_result(&ids[0]);
+    assert_string_equal(p.problem, "image-too-large");
+    prediction_free(&p);
+}
+
+int main(int argc, char **argv) {
+    bench_main(argc, argv);
+    const struct CMUnitTest tests[] = {
+        BENCH(crew_fails_an_image_that_kills_its_hand),
+        BENCH(crew_spares_the_mates_of_a_deadly_image),
+        BENCH(crew_ends_a_hand_that_hangs),
+        BENCH(crew_survives_a_hand_killed_in_the_middle),
+        BENCH(crew_survives_the_nursery),
+        BENCH(crew_keeps_hands_from_the_outside),
+        BENCH(crew_bounds_the_memory_of_a_hand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/*
+ * convoy-worker: one program for all three kinds of process. Started by hand it
+ * is the foreman; the foreman starts it again as the nursery, which forks the
+ * hands.
+ */
+#include "models/classifier/classifier.h"
+#include "worker/foreman.h"
+#include "worker/nursery.h"
+
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+/* Fixed thresholds: malloc would otherwise raise them after the first large
+ * image and keep what the next ones free. */
+static void arrange_memory(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+int main(int argc, char **argv) {
+    bool nursery = argc > 1 && strcmp(argv[1], NURSERY_MODE) == 0;
+    struct settings settings;
+    struct err err = {0};
+    classifier_choose_kernels(argv);
+    prctl(PR_SET_NAME, "convoy-worker");
+    arrange_memory();
+    switch (settings_read(&settings, argc - nursery, argv + nursery, &err)) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_BAD:
+        fprintf(stderr, "convoy-worker: %s\n", err.text);
+        return 2;
+    case OPTIONS_RUN:
+        break;
+    }
+    log_open("convoy-worker", settings.log_level);
+    if (nursery)
+        return nursery_run(&settings);
+    if (foreman_run(&settings, argv, &err) == 0)
+        return 0;
+    log_event(LOG_ERROR, "failed", "reason", err.text, NULL);
+    return 1;
+}
