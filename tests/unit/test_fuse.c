@@ -120,10 +120,10 @@ static void fuse_keeps_broadcast_additions_apart(void **state) {
 static void fuse_never_writes_over_its_input(void **state) {
     (void)state;
     struct network net = begin();
-    network_conv(&net, "x", "a", 3, 6, 3, true);
-    give_integer(network_conv(&net, "a", "b", 1, 6, 3, true), "group", 6);
+    network_conv(&net, "x", "a", 3, 32, 3, true);
+    give_integer(network_conv(&net, "a", "b", 1, 32, 3, true), "group", 32);
     network_node(&net, "Add", "a,b", "c");
-    network_conv(&net, "c", "d", 6, 6, 1, true);
+    network_conv(&net, "c", "d", 32, 32, 1, true);
     network_node(&net, "Add", "d,c", "y");
     finish(&net, "to NHWC, Conv, Conv+Add, Conv+Add, to NCHW");
 }
