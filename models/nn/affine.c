@@ -5,9 +5,10 @@
  *
  * BatchNormalization is (scale = gamma / sqrt(var + epsilon), shift = beta -
  * mean * scale), and so are Mul, Add, Sub and Div with a constant of the right
- * shape. An affine node behind a convolution or Gemm with constant weights
- * goes into these, one behind another affine node into that one.
+ * shape. An affine node behind a convolution, Gemm or MatMul with constant
+ * weights goes into these, one behind another affine node into that one.
  */
+#include "models/nn/gemm.h"
 #include "models/nn/graph.h"
 
 #include <math.h>
@@ -56,10 +57,63 @@ static const struct op scale_shift = {
     .run = run,
 };
 
+/* ---- MatMul by constant weights, with a bias ----------------------------- */
+
+static int infer_matmul(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0], *w = call->inputs[1];
+    int64_t dims[NN_MAX_RANK];
+    if (x->type != NN_FLOAT32 || x->rank < 2 ||
+        x->dims[x->rank - 1] != w->dims[0]) {
+        char text[128];
+        return err_set(err, "%lld inputs cannot be multiplied by in %s",
+                       (long long)w->dims[0],
+                       tensor_text(x, text, sizeof text));
+    }
+    memcpy(dims, x->dims, sizeof dims);
+    dims[x->rank - 1] = w->dims[1];
+    return op_output(call, 0, x->type, x->rank, dims, err);
+}
+
+static void run_matmul(struct op_call *call) {
+    const struct tensor *x = call->inputs[0], *w = call->inputs[1];
+    const float *bias = call->inputs[2] ? call->inputs[2]->data : NULL;
+    float *y = call->outputs[0].data;
+    int k = (int)w->dims[0], m = (int)w->dims[1];
+    size_t rows = dims_count(x->dims, x->rank - 1);
+    for (size_t i = 0; i < rows; i++, y += m) {
+        for (int c = 0; c < m; c++)
+            y[c] = bias ? bias[c] : 0.0f;
+        gemm(false, false, 1, m, k, 1.0f,
+             (const float *)x->data + i * (size_t)k, k, w->data, m, 1.0f, y, m);
+    }
+}
+
+static const struct op matmul_bias = {
+    .name = "MatMul",
+    .since = 1,
+    .inputs_min = 2,
+    .inputs_max = 3,
+    .outputs_max = 1,
+    .infer = infer_matmul,
+    .run = run_matmul,
+};
+
+static void take_bias(struct graph_node *node) {
+    if (!is(node, "MatMul"))
+        return;
+    const struct tensor *x = &graph_input(node, 0)->t;
+    const struct tensor *w = &graph_input(node, 1)->t;
+    if (x->rank >= 2 && x->type == NN_FLOAT32 && w->data && w->rank == 2 &&
+        w->type == NN_FLOAT32 && w->dims[0] == x->dims[x->rank - 1] &&
+        w->dims[0] <= INT32_MAX && w->dims[1] <= INT32_MAX)
+        node->op = &matmul_bias;
+}
+
 /* ---- reading an affine node --------------------------------------------- */
 
 struct affine {
     struct value *x;
+    int axis;
     size_t channels; /* 0: one number for all of them */
     /* y = (scale * x + shift), each (channels) or one number, or NULL. */
     float *scale, *shift;
@@ -100,6 +154,7 @@ static bool read_batch_norm(const struct graph_node *node, struct affine *a) {
         node_int(&node->node, "training_mode", 0) != 0 || !make(a, n))
         return false;
     a->x = graph_input(node, 0);
+    a->axis = 1;
     a->channels = n;
     for (size_t i = 0; i < n; i++) {
         double s = (double)g[i] / sqrt((double)var[i] + epsilon);
@@ -109,13 +164,19 @@ static bool read_batch_norm(const struct graph_node *node, struct affine *a) {
     return true;
 }
 
-/* A constant that is the same along all axes but axis 1 of a tensor of `rank`
+/* Where the channels of a value are: behind MatMul they are last. */
+static int channel_axis(const struct value *x) {
+    const struct graph_node *node = x->producer;
+    return node && node->op == &matmul_bias ? x->t.rank - 1 : 1;
+}
+
+/* A constant that is the same along all axes but `axis` of a tensor of `rank`
  * and does not widen it. */
-static bool varies_by_channel(const struct tensor *c, int rank) {
+static bool varies_along(const struct tensor *c, int rank, int axis) {
     if (!c->data || c->type != NN_FLOAT32 || c->rank > rank)
         return false;
     for (int i = 0; i < c->rank; i++)
-        if (c->dims[i] != 1 && i + rank - c->rank != 1)
+        if (c->dims[i] != 1 && i + rank - c->rank != axis)
             return false;
     return true;
 }
@@ -130,14 +191,16 @@ static bool read_arithmetic(const struct graph_node *node, struct affine *a) {
     int c = graph_is_constant(graph_input(node, 1)) ? 1 : 0;
     struct value *x = graph_input(node, 1 - c);
     const struct tensor *t = &graph_input(node, c)->t;
+    int axis = channel_axis(x);
     if (x->t.data || x->t.rank < 2 || (op == DIV && c == 0) ||
-        !varies_by_channel(t, x->t.rank) || tensor_count(t) == 0)
+        !varies_along(t, x->t.rank, axis) || tensor_count(t) == 0)
         return false;
     size_t count = tensor_count(t);
     const float *number = t->data;
-    if ((count > 1 && (size_t)x->t.dims[1] != count) || !make(a, count))
+    if ((count > 1 && (size_t)x->t.dims[axis] != count) || !make(a, count))
         return false;
     a->x = x;
+    a->axis = axis;
     a->channels = count > 1 ? count : 0;
     for (size_t i = 0; i < count; i++) {
         bool from_constant = op == SUB && c == 0;
@@ -222,6 +285,16 @@ static bool conv_weights(const struct graph_node *node, struct weights *w) {
     return true;
 }
 
+static bool matmul_weights(const struct graph_node *node, struct weights *w) {
+    if (node->op != &matmul_bias)
+        return false;
+    w->per_channel = (size_t)w->value->t.dims[0];
+    w->channels = (size_t)w->value->t.dims[1];
+    w->step = 1;
+    w->stride = w->channels;
+    return true;
+}
+
 static bool gemm_weights(const struct graph_node *node, struct weights *w) {
     const struct tensor *t = &w->value->t;
     const struct node *n = &node->node;
@@ -240,7 +313,8 @@ static bool gemm_weights(const struct graph_node *node, struct weights *w) {
 static bool find_weights(const struct graph_node *node, struct weights *w) {
     w->value = graph_input(node, 1);
     if (!graph_is_constant(w->value) || w->value->t.type != NN_FLOAT32 ||
-        (!conv_weights(node, w) && !gemm_weights(node, w)))
+        (!conv_weights(node, w) && !gemm_weights(node, w) &&
+         !matmul_weights(node, w)))
         return false;
     return !graph_input(node, 2) || constant(node, 2, w->channels);
 }
@@ -336,30 +410,19 @@ static int fuse(struct graph *graph, struct graph_node *node,
         done = before->op == &scale_shift
                    ? into_scale_shift(before, node, a)
                    : into_layer(graph, before, node, a, err);
-    if (done == 0 && a->channels &&
+    if (done == 0 && a->channels && a->axis == 1 &&
         (a->x->t.rank == 4 || is(node, "BatchNormalization")))
         return become_scale_shift(graph, node, a, err);
     return done < 0 ? -1 : 0;
-}
-
-/* MatMul of a matrix with constant weights is a Gemm, which takes a bias. */
-static int become_gemm(const struct graph *graph, struct graph_node *node,
-                       struct err *err) {
-    const struct value *x = graph_input(node, 0), *w = graph_input(node, 1);
-    if (!is(node, "MatMul") || x->t.rank != 2 || x->t.type != NN_FLOAT32 ||
-        !graph_is_constant(w) || w->t.rank != 2 || w->t.dims[0] != x->t.dims[1])
-        return 0;
-    node->op = op_find("Gemm", graph->opset, err);
-    node->node.op_type = "Gemm";
-    return node->op ? 0 : -1;
 }
 
 int graph_fuse_affine(struct graph *graph, struct err *err) {
     for (int i = 0; i < graph->node_count; i++) {
         struct graph_node *node = graph->nodes[i];
         struct affine a;
-        int rc = become_gemm(graph, node, err);
-        if (rc == 0 && read_affine(node, &a)) {
+        int rc = 0;
+        take_bias(node);
+        if (read_affine(node, &a)) {
             rc = fuse(graph, node, &a, err);
             affine_free(&a);
         }

@@ -150,8 +150,8 @@ bool graph_activation(const struct graph_node *node,
                       struct activation *activation);
 
 /* affine.c: BatchNormalization and multiplication and addition of constants by
- * channel go into the convolution or Gemm before them; what stays becomes one
- * ScaleShift (x, scale (C), shift (C)). */
+ * channel go into the convolution, Gemm or MatMul before them; what stays
+ * becomes one ScaleShift (x, scale (C), shift (C)). */
 int graph_fuse_affine(struct graph *graph, struct err *err);
 
 #endif

@@ -130,6 +130,12 @@ static bool is_view(const struct laying *l, const struct step *step) {
     return x->type == y->type && tensor_count(x) == tensor_count(y);
 }
 
+static int alias(struct plan *plan, int slot, int of) {
+    plan->slots[slot].root = plan->slots[of].root;
+    plan->slots[slot].constant = plan->slots[of].constant;
+    return 0;
+}
+
 /* A view has no step: its slot has the memory of its input's. */
 static int lay_view(struct laying *l, const struct step *step,
                     struct err *err) {
@@ -142,11 +148,27 @@ static int lay_view(struct laying *l, const struct step *step,
         layout = LAYOUT_CHANNELS_LAST;
     int in = slot_in(l, x, layout, err);
     int out = in < 0 ? -1 : add_slot(l, step->output, layout, err);
-    if (out < 0)
-        return -1;
-    l->plan->slots[out].root = l->plan->slots[in].root;
-    l->plan->slots[out].constant = l->plan->slots[in].constant;
-    return 0;
+    return out < 0 ? -1 : alias(l->plan, out, in);
+}
+
+/* (N, H, W, C) turned into (N, C, H, W) is the same memory, channels last, and
+ * so is the way back. Networks written for channels last are full of them. */
+static bool is_layout_change(const struct step *step, bool *to_last) {
+    static const int64_t perms[2][4] = {{0, 3, 1, 2}, {0, 2, 3, 1}};
+    const int64_t *perm;
+    if (strcmp(step->node->node.op_type, "Transpose") != 0 ||
+        node_ints(&step->node->node, "perm", &perm) != 4)
+        return false;
+    *to_last = memcmp(perm, perms[0], sizeof perms[0]) == 0;
+    return *to_last || memcmp(perm, perms[1], sizeof perms[1]) == 0;
+}
+
+static int lay_layout_change(struct laying *l, const struct step *step,
+                             bool to_last, struct err *err) {
+    enum layout of_x = to_last ? LAYOUT_PLAIN : LAYOUT_CHANNELS_LAST;
+    int in = slot_in(l, step->node->inputs[0], of_x, err);
+    int out = in < 0 ? -1 : add_slot(l, step->output, 1 - of_x, err);
+    return out < 0 ? -1 : alias(l->plan, out, in);
 }
 
 /* ---- steps -------------------------------------------------------------- */
@@ -268,10 +290,15 @@ int plan_lay_out(struct plan *plan, const struct shapes *shapes,
     memset(plan->slot_of, -1, count * sizeof *plan->slot_of);
     if (lay_ports(&l, err) < 0)
         goto fail;
-    for (int i = 0; i < step_count; i++)
-        if ((is_view(&l, &steps[i]) ? lay_view(&l, &steps[i], err)
-                                    : lay_step(&l, &steps[i], err)) < 0)
+    for (int i = 0; i < step_count; i++) {
+        bool to_last;
+        int laid = is_view(&l, &steps[i]) ? lay_view(&l, &steps[i], err)
+                   : is_layout_change(&steps[i], &to_last)
+                       ? lay_layout_change(&l, &steps[i], to_last, err)
+                       : lay_step(&l, &steps[i], err);
+        if (laid < 0)
             goto fail;
+    }
     rc = lay_outputs(&l, err);
 fail:
     free(steps);

@@ -139,7 +139,7 @@ static bool linear_of(const struct graph_node *node, struct linear *l) {
     l->weights = w->data;
     l->inputs = w->dims[l->inputs_first ? 0 : 1];
     l->outputs = w->dims[l->inputs_first ? 1 : 0];
-    return !gemm || bias_fits(node, l->outputs);
+    return bias_fits(node, l->outputs);
 }
 
 static bool takes_linear(const struct graph_node *node,

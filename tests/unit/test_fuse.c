@@ -171,7 +171,29 @@ static void fuse_gives_matmul_its_bias(void **state) {
     network_node(&net, "MatMul", "x,w", "m");
     network_node(&net, "Add", "b,m", "y");
     network_output(&net, "y");
-    check_network(&net, 3, 2, DIMS(-1, 6), "Gemm");
+    check_network(&net, 3, 2, DIMS(-1, 6), "MatMul");
+
+    /* Of any rank; the channels are last. */
+    net = (struct network){.opset = 13, .seed = 3};
+    network_input(&net, "x", 4, DIMS(-1, 4, 5, 6));
+    network_random(&net, "w", 2, DIMS(6, 4));
+    network_random(&net, "b", 1, DIMS(4));
+    network_random(&net, "g", 1, DIMS(4));
+    network_node(&net, "MatMul", "x,w", "m");
+    network_node(&net, "Add", "b,m", "a");
+    network_node(&net, "Mul", "a,g", "s");
+    network_node(&net, "Relu", "s", "y");
+    network_output(&net, "y");
+    check_network(&net, 3, 4, DIMS(-1, 4, 5, 6), "MatMul+Relu");
+
+    net = (struct network){.opset = 13, .seed = 3}; /* along axis 1 */
+    network_input(&net, "x", 4, DIMS(-1, 4, 5, 6));
+    network_random(&net, "w", 2, DIMS(6, 4));
+    network_random(&net, "b", 3, DIMS(4, 1, 1));
+    network_node(&net, "MatMul", "x,w", "m");
+    network_node(&net, "Add", "m,b", "y");
+    network_output(&net, "y");
+    check_network(&net, 3, 4, DIMS(-1, 4, 5, 6), "MatMul, Add");
 }
 
 /* ---- activations -------------------------------------------------------- */
@@ -332,6 +354,34 @@ static void fuse_cancels_transposes(void **state) {
     finish(&net, "Transpose");
 }
 
+/* As ConvNeXt has it: there and back, with MatMul by pixel between. */
+static void fuse_takes_transposes_for_layouts(void **state) {
+    (void)state;
+    struct network net = begin();
+    network_conv(&net, "x", "c", 3, 4, 3, true);
+    struct wire *there = network_node(&net, "Transpose", "c", "t");
+    give_ints(there, "perm", 4, DIMS(0, 2, 3, 1));
+    network_random(&net, "w", 2, DIMS(4, 4));
+    network_random(&net, "b", 1, DIMS(4));
+    network_node(&net, "MatMul", "t,w", "m");
+    network_node(&net, "Add", "m,b", "a");
+    struct wire *back = network_node(&net, "Transpose", "a", "u");
+    give_ints(back, "perm", 4, DIMS(0, 3, 1, 2));
+    network_node(&net, "Add", "u,c", "s");
+    network_conv(&net, "s", "y", 4, 5, 1, true);
+    finish(&net, "to NHWC, Conv, MatMul, Add, Conv, to NCHW");
+
+    net = (struct network){.opset = 13, .seed = 3}; /* the input is NHWC */
+    network_input(&net, "x", 4, DIMS(-1, 9, 8, 3));
+    struct wire *first = network_node(&net, "Transpose", "x", "t");
+    give_ints(first, "perm", 4, DIMS(0, 3, 1, 2));
+    network_conv(&net, "t", "c", 3, 5, 3, true);
+    struct wire *last = network_node(&net, "Transpose", "c", "y");
+    give_ints(last, "perm", 4, DIMS(0, 2, 3, 1));
+    network_output(&net, "y");
+    check_network(&net, 3, 4, DIMS(-1, 9, 8, 3), "Conv");
+}
+
 /* Exporters compute the shape that Reshape wants out of the input's. */
 static void fuse_plans_shape_arithmetic(void **state) {
     (void)state;
@@ -389,6 +439,7 @@ int main(void) {
         cmocka_unit_test(fuse_takes_clip_bounds),
         cmocka_unit_test(fuse_drops_what_does_nothing),
         cmocka_unit_test(fuse_cancels_transposes),
+        cmocka_unit_test(fuse_takes_transposes_for_layouts),
         cmocka_unit_test(fuse_plans_shape_arithmetic),
         cmocka_unit_test(fuse_folds_quantised_weights),
     };
