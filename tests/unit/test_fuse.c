@@ -382,6 +382,29 @@ static void fuse_takes_transposes_for_layouts(void **state) {
     check_network(&net, 3, 4, DIMS(-1, 9, 8, 3), "Conv");
 }
 
+static void fuse_finds_channel_shuffles(void **state) {
+    (void)state;
+    for (int plain = 0; plain < 2; plain++) {
+        struct network net = begin();
+        network_integers(&net, "5", 5, DIMS(-1, 3, 4, 9, 8));
+        network_integers(&net, "4", 4, DIMS(-1, 12, 9, 8));
+        network_conv(&net, "x", "c", 3, 12, 3, true);
+        if (plain) { /* a node that no layout but the plain one suits */
+            network_integers(&net, "same", 4, DIMS(-1, 12, 8, 9));
+            network_node(&net, "Reshape", "c,same", "q");
+            network_node(&net, "Reshape", "q,4", "r");
+        } else {
+            network_node(&net, "Relu", "c", "r");
+        }
+        network_node(&net, "Reshape", "r,5", "a");
+        struct wire *turn = network_node(&net, "Transpose", "a", "b");
+        give_ints(turn, "perm", 5, DIMS(0, 2, 1, 3, 4));
+        network_node(&net, "Reshape", "b,4", "y");
+        finish(&net, plain ? "to NHWC, Conv, to NCHW, ChannelShuffle"
+                           : "to NHWC, Conv+Relu, ChannelShuffle, to NCHW");
+    }
+}
+
 /* Exporters compute the shape that Reshape wants out of the input's. */
 static void fuse_plans_shape_arithmetic(void **state) {
     (void)state;
@@ -440,6 +463,7 @@ int main(void) {
         cmocka_unit_test(fuse_drops_what_does_nothing),
         cmocka_unit_test(fuse_cancels_transposes),
         cmocka_unit_test(fuse_takes_transposes_for_layouts),
+        cmocka_unit_test(fuse_finds_channel_shuffles),
         cmocka_unit_test(fuse_plans_shape_arithmetic),
         cmocka_unit_test(fuse_folds_quantised_weights),
     };
