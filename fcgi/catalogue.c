@@ -43,8 +43,7 @@ void catalogue_close(struct catalogue *catalogue) {
     free(catalogue);
 }
 
-/* ---- looking, under the mutex ----------------------------------------------
- */
+/* ---- looking, under the mutex ------------------------------------------ */
 
 static struct entry *exactly(const struct catalogue *catalogue,
                              const struct job_model *model) {
@@ -88,8 +87,7 @@ static struct entry *named(const struct catalogue *catalogue,
     return *name ? current(catalogue, name) : default_entry(catalogue);
 }
 
-/* ---- adverts ----------------------------------------------------------------
- */
+/* ---- adverts ----------------------------------------------------------- */
 
 static struct entry *entry_new(const struct job_model *model) {
     struct entry *entry = calloc(1, sizeof *entry);
@@ -161,8 +159,7 @@ void catalogue_drop(struct catalogue *catalogue,
     pthread_mutex_unlock(&catalogue->mutex);
 }
 
-/* ---- answers ----------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------- */
 
 enum catalogue_answer catalogue_find(struct catalogue *catalogue,
                                      const char *name,

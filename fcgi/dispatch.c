@@ -32,8 +32,7 @@ struct dispatch {
     atomic_bool stopping;
 };
 
-/* ---- sending ---------------------------------------------------------------
- */
+/* ---- sending ----------------------------------------------------------- */
 
 /* An image that ZeroMQ holds. */
 struct parcel {
@@ -118,8 +117,7 @@ static void ask_who(struct dispatch *dispatch, zmq_msg_t *identity) {
     send_plain(dispatch, &stranger, JOB_WHO);
 }
 
-/* ---- receiving --------------------------------------------------------------
- */
+/* ---- receiving --------------------------------------------------------- */
 
 enum { IDENTITY, HEADER, BODY, FRAMES };
 
@@ -188,8 +186,7 @@ static void take_notes(struct dispatch *dispatch) {
     }
 }
 
-/* ---- the thread
- * -------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------- */
 
 static void *run(void *arg) {
     struct dispatch *dispatch = arg;
@@ -226,8 +223,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* ---- opening and closing
- * ------------------------------------------------------ */
+/* ---- opening and closing ----------------------------------------------- */
 
 static int set_option(struct dispatch *dispatch, int option, int value) {
     return zmq_setsockopt(dispatch->socket, option, &value, sizeof value);
@@ -330,8 +326,7 @@ void dispatch_close(struct dispatch *dispatch) {
     dispatch_free(dispatch);
 }
 
-/* ---- from other threads
- * -------------------------------------------------------- */
+/* ---- from other threads ------------------------------------------------ */
 
 void dispatch_submit(struct dispatch *dispatch, const struct store_job *job) {
     struct jobs *jobs = schedule_jobs(dispatch->schedule);

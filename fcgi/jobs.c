@@ -9,8 +9,7 @@
 
 #define PAUSE_MS 250
 
-/* ---- memory ----------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------ */
 
 bool jobs_keep(struct jobs *jobs, size_t size) {
     size_t kept = atomic_fetch_add(&jobs->kept, size);
@@ -53,8 +52,7 @@ bool jobs_fit(struct jobs *jobs, const struct pending_job *job) {
            (out <= jobs->out_bytes && job->job.size <= jobs->out_bytes - out);
 }
 
-/* ---- states ----------------------------------------------------------------
- */
+/* ---- states ------------------------------------------------------------ */
 
 static void set_state(struct jobs *jobs, struct pending_job *job,
                       enum pending_state state) {
@@ -82,8 +80,7 @@ void jobs_end(struct jobs *jobs, struct pending_job *job) {
     pending_remove(jobs->pending, job);
 }
 
-/* ---- failure ---------------------------------------------------------------
- */
+/* ---- failure ----------------------------------------------------------- */
 
 void jobs_ask_failure(struct jobs *jobs, struct pending_job *job) {
     struct note *note = note_new(NOTE_FAIL);
@@ -126,8 +123,7 @@ void jobs_retry(struct jobs *jobs, struct pending_job *job,
     jobs_queue(jobs, job);
 }
 
-/* ---- handing out ------------------------------------------------------------
- */
+/* ---- handing out ------------------------------------------------------- */
 
 static enum jobs_sent send(struct jobs *jobs, struct pending_job *job) {
     struct worker *worker = job->worker;
@@ -195,8 +191,7 @@ void jobs_unclaim(struct jobs *jobs, struct pending_job *job) {
     jobs->paused_until_ms = clock_ms() + PAUSE_MS;
 }
 
-/* ---- leases
- * ------------------------------------------------------------------ */
+/* ---- leases ------------------------------------------------------------ */
 
 void jobs_renew_ids(struct jobs *jobs, struct id *ids, int count,
                     int64_t lease_ms) {

@@ -79,7 +79,7 @@ void jobs_renew(struct jobs *jobs, int64_t lease_ms);
 void jobs_renew_ids(struct jobs *jobs, struct id *ids, int count,
                     int64_t lease_ms);
 
-/* ---- from any thread ---- */
+/* ---- from any thread --------------------------------------------------- */
 
 /* True: there is room for so many bytes, which are counted now; they go into
  * the job of a NOTE_SUBMITTED, or back. */

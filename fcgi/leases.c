@@ -22,8 +22,7 @@ struct leases {
     bool away; /* Redis, as far as the log was told */
 };
 
-/* ---- one task --------------------------------------------------------------
- */
+/* ---- one task ---------------------------------------------------------- */
 
 static void report(struct leases *leases, enum note_kind kind,
                    const struct id *id) {
@@ -123,8 +122,7 @@ static void (*const tasks[])(struct leases *, struct note *) = {
     [NOTE_FAIL] = fail,
 };
 
-/* ---- the sweep -------------------------------------------------------------
- */
+/* ---- the sweep --------------------------------------------------------- */
 
 static void sweep(struct leases *leases) {
     struct id ids[ADOPT_AT_ONCE];
@@ -136,8 +134,7 @@ static void sweep(struct leases *leases) {
             break;
 }
 
-/* ---- the thread ------------------------------------------------------------
- */
+/* ---- the thread -------------------------------------------------------- */
 
 static void run_tasks(struct leases *leases) {
     struct note *next;

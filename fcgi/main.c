@@ -60,8 +60,7 @@ static enum options_result read_settings(struct settings *s, int argc,
     return options_read(&options, argc, argv, err);
 }
 
-/* ---- a thread's state for the handlers
- * -------------------------------------------- */
+/* ---- a thread's state for the handlers --------------------------------- */
 
 struct context {
     const struct service *service;
@@ -100,8 +99,7 @@ static void end(void *arg) {
     free(state);
 }
 
-/* ---- the life of the process
- * ------------------------------------------------------ */
+/* ---- the life of the process ------------------------------------------- */
 
 /* Memory goes back to the system: images are large and come in bursts. A fixed
  * threshold keeps glibc from raising it to the largest image seen. */

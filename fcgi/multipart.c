@@ -19,8 +19,7 @@ bool multipart_is(const char *content_type) {
            (!content_type[len] || strchr(SPACE ";", content_type[len]));
 }
 
-/* ---- parameters: ; name=token or ; name="quoted" --------------------------
- */
+/* ---- parameters: ; name=token or ; name="quoted" ----------------------- */
 
 /* A view of text that need not end with a NUL. */
 struct span {
@@ -109,8 +108,7 @@ int multipart_boundary(const char *content_type,
     return 0;
 }
 
-/* ---- the body --------------------------------------------------------------
- */
+/* ---- the body ---------------------------------------------------------- */
 
 struct cursor {
     const uint8_t *at, *end;

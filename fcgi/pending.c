@@ -84,8 +84,7 @@ void pending_remove(struct pending *pending, struct pending_job *job) {
     free(job);
 }
 
-/* ---- lanes -----------------------------------------------------------------
- */
+/* ---- lanes ------------------------------------------------------------- */
 
 static struct pending_lane **lane_of(struct pending *pending,
                                      const char *version) {

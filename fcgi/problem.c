@@ -100,21 +100,18 @@ void response_problem(struct response *response, const struct request *request,
     respond(response, request, slug, detail);
 }
 
-void response_error(struct response *response, const struct request *request,
-                    const struct err *err) {
-    respond(response, request, err->problem ? err->problem : "internal-error",
-            err->text);
+const char *problem_detail(const struct err *err) {
+    if (err->problem && strcmp(err->problem, "store-unavailable") == 0)
+        return "The store of predictions does not answer at the moment; try "
+               "again.";
+    return err->text;
 }
 
-void response_store_error(struct response *response,
-                          const struct request *request,
-                          const struct err *err) {
+void response_error(struct response *response, const struct request *request,
+                    const struct err *err) {
     const char *slug = err->problem ? err->problem : "internal-error";
-    log_event(LOG_ERROR, "store", "request", request->id, "error", err->text,
-              NULL);
-    respond(response, request, slug,
-            strcmp(slug, "store-unavailable") == 0
-                ? "The store of predictions does not answer at the moment; try "
-                  "again."
-                : known(slug)->title);
+    if (problem_status(slug) >= 500)
+        log_event(LOG_ERROR, slug, "request", request->id, "error", err->text,
+                  NULL);
+    respond(response, request, slug, problem_detail(err));
 }

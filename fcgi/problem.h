@@ -37,14 +37,12 @@ void response_problem(struct response *response, const struct request *request,
 void response_problem_member(struct response *response, const char *name,
                              json_t *value);
 
-/* The same of an error, which needs a slug of its own for anything but
- * internal-error. */
+/* The same of an error; one without a slug is an internal-error. Errors of the
+ * service are logged in full; see problem_detail(). */
 void response_error(struct response *response, const struct request *request,
                     const struct err *err);
 
-/* Of an error of the store: what the client reads of it says no address; the
- * log has the rest. */
-void response_store_error(struct response *response,
-                          const struct request *request, const struct err *err);
+/* What a client reads of an error: that of the store names no address. */
+const char *problem_detail(const struct err *err);
 
 #endif

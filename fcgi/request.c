@@ -46,8 +46,7 @@ struct request_pool {
     struct pool_thread *threads;
 };
 
-/* ---- the listening socket
- * ------------------------------------------------------ */
+/* ---- the listening socket ---------------------------------------------- */
 
 static int listen_unix(struct request_pool *pool, const char *path,
                        struct err *err) {
@@ -109,8 +108,7 @@ static int listen_on(struct request_pool *pool, struct err *err) {
     return listen_tcp(pool, address, err);
 }
 
-/* ---- in
- * ------------------------------------------------------------------------ */
+/* ---- in ---------------------------------------------------------------- */
 
 static const char *parameter(const FCGX_Request *fcgi, const char *name) {
     const char *value = FCGX_GetParam(name, fcgi->envp);
@@ -175,8 +173,7 @@ static void read_head(const FCGX_Request *fcgi, struct request *request) {
     http_request_id(parameter(fcgi, "HTTP_X_REQUEST_ID"), request->id);
 }
 
-/* ---- out
- * ----------------------------------------------------------------------- */
+/* ---- out --------------------------------------------------------------- */
 
 static void send_response(FCGX_Request *fcgi, const struct request *request,
                           const struct response *response) {
@@ -195,8 +192,7 @@ static void send_response(FCGX_Request *fcgi, const struct request *request,
         FCGX_PutStr(response->body, (int)response->body_len, fcgi->out);
 }
 
-/* ---- a request
- * ------------------------------------------------------------------ */
+/* ---- a request --------------------------------------------------------- */
 
 static void serve(struct pool_thread *thread) {
     struct request request = {0};
@@ -216,8 +212,7 @@ static void serve(struct pool_thread *thread) {
     response_free(&response);
 }
 
-/* ---- threads
- * -------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------- */
 
 /* False: the pool stops. */
 static bool set_busy(struct pool_thread *thread, bool busy) {

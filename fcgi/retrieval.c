@@ -105,7 +105,7 @@ void show_prediction(struct call *call) {
     struct wait wait;
     wait_begin(&wait, call);
     if (wait_for(&wait, &id, &state, &err) < 0)
-        response_store_error(call->response, call->request, &err);
+        response_error(call->response, call->request, &err);
     else if (state.kind == STORE_RESULT)
         respond_ended(call, &state, top_k);
     else if (state.kind == STORE_PENDING)
@@ -116,8 +116,7 @@ void show_prediction(struct call *call) {
     store_state_free(&state);
 }
 
-/* ---- the activation map
- * ------------------------------------------------------ */
+/* ---- the activation map ------------------------------------------------ */
 
 /* The map of that label, or of the best one (-1); NULL: there is none. */
 static const uint8_t *find_map(const struct prediction *p, int label) {
@@ -187,7 +186,7 @@ void show_heatmap(struct call *call) {
         return;
     }
     if (store_lookup(call->store, &id, &state, &err) < 0)
-        response_store_error(call->response, call->request, &err);
+        response_error(call->response, call->request, &err);
     else if (state.kind == STORE_RESULT)
         respond_heatmap(call, &state, label);
     else if (state.kind == STORE_PENDING)
@@ -198,8 +197,7 @@ void show_heatmap(struct call *call) {
     store_state_free(&state);
 }
 
-/* ---- forgetting
- * --------------------------------------------------------------- */
+/* ---- forgetting -------------------------------------------------------- */
 
 void forget_prediction(struct call *call) {
     struct id id;
@@ -215,7 +213,7 @@ void forget_prediction(struct call *call) {
         return;
     }
     if (forgotten < 0 || store_lookup(call->store, &id, &state, &err) < 0) {
-        response_store_error(call->response, call->request, &err);
+        response_error(call->response, call->request, &err);
         return;
     }
     if (state.kind == STORE_PENDING)

@@ -23,8 +23,7 @@ struct schedule {
     struct schedule_stats stats; /* under the mutex */
 };
 
-/* ---- workers come and go ----------------------------------------------------
- */
+/* ---- workers come and go ----------------------------------------------- */
 
 void schedule_worker_gone(struct schedule *s, struct worker *worker,
                           const char *why) {
@@ -90,8 +89,7 @@ static void on_ready(struct schedule *s, struct worker *worker,
               "models", log_number(worker->advert.model_count, 0), NULL);
 }
 
-/* ---- other messages ---------------------------------------------------------
- */
+/* ---- other messages ---------------------------------------------------- */
 
 static void add_credits(struct worker *worker, int64_t number) {
     worker->credits += number;
@@ -185,8 +183,7 @@ bool schedule_message(struct schedule *s, const void *identity, size_t len,
     return !worker;
 }
 
-/* ---- handing out
- * ------------------------------------------------------------- */
+/* ---- handing out ------------------------------------------------------- */
 
 /* The oldest job that somebody can take now. */
 static struct pending_job *choose(struct schedule *s, struct worker **worker) {
@@ -229,8 +226,7 @@ void schedule_assign(struct schedule *s) {
     publish(s);
 }
 
-/* ---- notes
- * ------------------------------------------------------------------- */
+/* ---- notes ------------------------------------------------------------- */
 
 static void on_submitted(struct schedule *s, struct note *note) {
     size_t held = note->job.bytes ? note->job.size : 0;
@@ -307,8 +303,7 @@ void schedule_note(struct schedule *s, struct note *note) {
     }
 }
 
-/* ---- time passes
- * ------------------------------------------------------------- */
+/* ---- time passes ------------------------------------------------------- */
 
 static void check_job(struct schedule *s, struct pending_job *job,
                       int64_t now) {
@@ -362,8 +357,7 @@ void schedule_tick(struct schedule *s) {
                      pending_count(s->jobs.pending) < s->options.pending_max);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------ */
+/* ---- the end ----------------------------------------------------------- */
 
 void schedule_stop(struct schedule *s) {
     s->stopping = true;

@@ -63,7 +63,7 @@ void schedule_worker_gone(struct schedule *schedule, struct worker *worker,
 void schedule_stop(struct schedule *schedule);
 void schedule_abandon(struct schedule *schedule);
 
-/* ---- from any thread ---- */
+/* ---- from any thread --------------------------------------------------- */
 
 /* For jobs_keep() and jobs_released(). */
 struct jobs *schedule_jobs(struct schedule *schedule);

@@ -40,7 +40,7 @@ struct call {
     struct response *response;
 };
 
-/* ---- handlers, as the table in route.c names them ---- */
+/* ---- handlers, as the table in route.c names them ---------------------- */
 
 void submit_predictions(struct call *call); /* submission.c */
 void show_prediction(struct call *call);    /* retrieval.c */

@@ -56,8 +56,7 @@ struct submission {
     struct entry *entries; /* owned */
 };
 
-/* ---- what was sent
- * ------------------------------------------------------------ */
+/* ---- what was sent ----------------------------------------------------- */
 
 static int read_parameters(struct submission *submission, struct err *err) {
     const char *query = submission->call->request->query;
@@ -134,8 +133,7 @@ static int read_images(struct submission *submission, struct err *err) {
     return 0;
 }
 
-/* ---- one image
- * ---------------------------------------------------------------- */
+/* ---- one image --------------------------------------------------------- */
 
 /* What can be said of it without Redis; its id. */
 static int examine(const struct submission *submission, struct entry *entry,
@@ -248,8 +246,7 @@ static void take_in_all(struct submission *submission) {
     }
 }
 
-/* ---- waiting, where the client prefers that
- * ------------------------------------ */
+/* ---- waiting, where the client prefers that ---------------------------- */
 
 static void wait_for_entry(const struct submission *submission,
                            struct wait *wait, struct entry *entry) {
@@ -283,8 +280,7 @@ static void wait_for_all(const struct submission *submission) {
     wait_end(&wait);
 }
 
-/* ---- the answer
- * ----------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------- */
 
 static bool is_unfinished(const struct entry *entry) {
     return entry->outcome != REFUSED && !entry->answer.doc;
@@ -296,7 +292,7 @@ static json_t *entry_json(const struct submission *submission,
     if (entry->outcome == REFUSED)
         return problem_json(entry->err.problem ? entry->err.problem
                                                : "internal-error",
-                            entry->err.text);
+                            problem_detail(&entry->err));
     if (entry->answer.doc) {
         json_t *doc = entry->answer.doc;
         entry->answer.doc = NULL;
@@ -318,11 +314,7 @@ static void respond_one(const struct submission *submission) {
     struct call *call = submission->call;
     struct entry *entry = &submission->entries[0];
     if (entry->outcome == REFUSED) {
-        if (entry->err.problem &&
-            strcmp(entry->err.problem, "store-unavailable") == 0)
-            response_store_error(call->response, call->request, &entry->err);
-        else
-            response_error(call->response, call->request, &entry->err);
+        response_error(call->response, call->request, &entry->err);
         return;
     }
     bool unfinished = is_unfinished(entry);

@@ -65,7 +65,7 @@ static void problem_of_the_store_says_no_address(void **state) {
     struct response response = {0};
     const struct err err = {.problem = "store-unavailable",
                             .text = "Redis at 10.1.2.3: refused"};
-    response_store_error(&response, &request, &err);
+    response_error(&response, &request, &err);
     assert_int_equal(response.status, 503);
     assert_null(strstr(response.body, "10.1.2.3"));
     response_free(&response);
