@@ -109,6 +109,15 @@ static void tune_memory(void) {
     mallopt(M_TRIM_THRESHOLD, 64 << 10);
 }
 
+/* All threads inherit the mask, so only sigwait() sees these. */
+static void block_signals(sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 static struct dispatch *open_dispatch(const struct settings *s,
                                       const struct service *service,
                                       struct err *err) {
@@ -152,8 +161,9 @@ static int serve(const struct settings *s, struct service *service,
     return 0;
 }
 
-static int run(const struct settings *s, const sigset_t *signals,
-               struct err *err) {
+static int run(const struct settings *s, struct err *err) {
+    sigset_t signals;
+    block_signals(&signals);
     struct service service = {
         .limits = {.image_bytes = s->image_bytes,
                    .images = s->images,
@@ -167,7 +177,7 @@ static int run(const struct settings *s, const sigset_t *signals,
     if (!service.catalogue || !service.waiters)
         err_set(err, "out of memory");
     else if ((service.dispatch = open_dispatch(s, &service, err)))
-        status = serve(s, &service, signals, err);
+        status = serve(s, &service, &signals, err);
     dispatch_close(service.dispatch);
     waiters_close(service.waiters);
     catalogue_close(service.catalogue);
@@ -208,15 +218,7 @@ int main(int argc, char **argv) {
     tune_memory();
     log_open("convoy-fcgi", (enum log_level)level);
 
-    /* All threads inherit the mask, so only sigwait() sees these. */
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-
-    if (run(&settings, &signals, &err) < 0) {
+    if (run(&settings, &err) < 0) {
         log_event(LOG_ERROR, "failed", "error", err.text, NULL);
         return 1;
     }

@@ -16,8 +16,6 @@
 
 #include <stdint.h>
 
-#define SERVICE_IMAGES_MAX 256 /* of --images: what a request may be set to */
-
 struct limits {
     int64_t image_bytes;
     int images;      /* a request */
