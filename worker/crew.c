@@ -209,16 +209,17 @@ static int lose_nursery(struct crew *crew, const char *reason, int64_t now_ms,
     crew->nursery_lives = crew->models_known = false;
     crew->asked = 0;
     nursery_client_explain(status, how, sizeof how);
+    if (!crew->advert_text && WIFEXITED(status) &&
+        WEXITSTATUS(status) == NURSERY_NO_MODEL)
+        return err_set(err, "no model could be loaded, see above");
+    if (!crew->advert_text)
+        return err_set(err, "the nursery, which loads the models, %s", how);
     log_event(LOG_ERROR, "nursery-died", "how", how, "reason", reason, NULL);
     bury_all(crew, outcome);
     if (now_ms - crew->nursery_since_ms > SETTLED_MS)
         crew->nursery_again.pause_ms = 0;
     postpone(&crew->nursery_again, now_ms);
-    if (crew->advert_text)
-        return 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NURSERY_NO_MODEL)
-        return err_set(err, "no model could be loaded, see above");
-    return err_set(err, "the nursery, which loads the models, %s", how);
+    return 0;
 }
 
 static int hear_nursery(struct crew *crew, int64_t now_ms,

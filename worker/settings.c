@@ -41,8 +41,8 @@ static int check(struct settings *s, const char *name, const char *log,
         snprintf(s->name, sizeof s->name, "%s", name);
     int level = log_level_parse(log);
     if (level < 0)
-        return err_set(err, "--log: \"%s\" is not debug, info, warn or error",
-                       log);
+        return err_set(
+            err, "--log-level: \"%s\" is not debug, info, warn or error", log);
     s->log_level = (enum log_level)level;
     return 0;
 }
@@ -86,7 +86,7 @@ enum options_result settings_read(struct settings *s, int argc,
          DAY_MS, "how long a result waits for Redis to come back"},
         {"hand-memory", "SIZE", OPTION_SIZE, &s->hand_memory, 64 << 20,
          INT64_C(1) << 40, "what a hand may take beside the models"},
-        {"log", "LEVEL", OPTION_TEXT, &log, 0, 0,
+        {"log-level", "LEVEL", OPTION_TEXT, &log, 0, 0,
          "least level: debug, info, warn, error"},
     };
     const struct options options = {

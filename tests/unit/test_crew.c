@@ -1,5 +1,6 @@
 /* A whole worker whose processes die, hang or misbehave under their work: what
  * came in is answered all the same, and only who is to blame pays. */
+#include "tests/unit/fake_classifier.h"
 #include "tests/unit/worker_bench.h"
 
 static enum job_type types[16];

@@ -1,6 +1,7 @@
 /* A whole worker at work: batches, answers, fronts and Redis that come and go,
  * how it starts and ends. What happens when its processes die is in
  * test_crew.c. */
+#include "tests/unit/fake_classifier.h"
 #include "tests/unit/worker_bench.h"
 
 static enum job_type types[16];

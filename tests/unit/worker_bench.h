@@ -1,7 +1,8 @@
 /*
  * worker_bench: a whole worker on the test bench. The test's own program is the
- * worker, too, with fake_classifier.h in place of the network: main() calls
- * bench_main() first. Around it are a private Redis and a scripted front.
+ * worker, too: main() calls bench_main() first. Around it are a private Redis
+ * and a scripted front. With fake_classifier.h included there is no network;
+ * without, bench.models is to be set to real models.
  *
  *     bench_start("--hands=1", "--batch=4", NULL);    ... and the front's READY
  *     struct id a = bench_send("ok 1");
@@ -16,7 +17,6 @@
 #include "common/job.h"
 #include "common/prediction.h"
 #include "common/store.h"
-#include "tests/unit/fake_classifier.h"
 #include "tests/unit/private_redis.h"
 #include "worker/foreman.h"
 #include "worker/nursery.h"
@@ -38,7 +38,7 @@ static struct bench {
     struct private_redis redis;
     struct store *store;
     void *context, *router;
-    char endpoint[128], log[96];
+    char endpoint[128], log[96], models[256];
     pid_t worker;
     zmq_msg_t peer; /* the worker's identity at the ROUTER */
     struct job_header header;
@@ -123,9 +123,9 @@ static inline void bench_say(const void *header, size_t size, const void *body,
     zmq_send(bench.router, body, body_size, 0);
 }
 
-/* Sends a job; its id is that of the n-th image. */
-static inline struct id bench_send_to(const char *version, const char *image,
-                                      uint32_t ms_left) {
+/* Sends a job; the id is that of a new image. */
+static inline struct id bench_send_bytes(const char *version, const void *image,
+                                         size_t size, uint32_t ms_left) {
     char hex[DIGEST_HEX];
     uint8_t bytes[JOB_HEADER_MAX];
     struct job_header header = {.type = JOB_JOB,
@@ -136,9 +136,13 @@ static inline struct id bench_send_to(const char *version, const char *image,
     digest_sha256_hex(&bench.sent, sizeof bench.sent, hex);
     assert_int_equal(id_make(hex, version, &header.id), 0);
     snprintf(header.request, sizeof header.request, "request-%d", bench.sent);
-    size_t size = job_encode(&header, bytes);
-    bench_say(bytes, size, image, strlen(image));
+    bench_say(bytes, job_encode(&header, bytes), image, size);
     return header.id;
+}
+
+static inline struct id bench_send_to(const char *version, const char *image,
+                                      uint32_t ms_left) {
+    return bench_send_bytes(version, image, strlen(image), ms_left);
 }
 
 static inline struct id bench_send(const char *image) {
@@ -177,9 +181,9 @@ static inline struct prediction bench_result(const struct id *id) {
 
 static inline void bench_run(const char *const *words) {
     char *argv[24] = {"/proc/self/exe"};
-    char models[128], redis[160], fronts[160];
+    char models[300], redis[160], fronts[160];
     int argc = 1;
-    snprintf(models, sizeof models, "--models=%s/models", bench.redis.folder);
+    snprintf(models, sizeof models, "--models=%s", bench.models);
     snprintf(redis, sizeof redis, "--redis=%s", bench.redis.address);
     snprintf(fronts, sizeof fronts, "--fronts=%s", bench.endpoint);
     argv[argc++] = models;
@@ -276,19 +280,19 @@ static inline void bench_await_end(pid_t pid) {
 /* ---- set up and torn down ------------------------------------------------ */
 
 static inline void bench_model(const char *name) {
-    char path[160];
-    snprintf(path, sizeof path, "%s/models/%s", bench.redis.folder, name);
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", bench.models, name);
     mkdir(path, 0700);
 }
 
 static inline int bench_open(void **state) {
     (void)state;
     struct err err = {0};
-    char models[128];
     memset(&bench, 0, sizeof bench);
     private_redis_start(&bench.redis);
-    snprintf(models, sizeof models, "%s/models", bench.redis.folder);
-    mkdir(models, 0700);
+    snprintf(bench.models, sizeof bench.models, "%s/models",
+             bench.redis.folder);
+    mkdir(bench.models, 0700);
     snprintf(bench.log, sizeof bench.log, "%s/log", bench.redis.folder);
     snprintf(bench.endpoint, sizeof bench.endpoint, "ipc://%s/jobs",
              bench.redis.folder);
