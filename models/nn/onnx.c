@@ -400,6 +400,8 @@ static int check_node(const struct graph *graph, const char *domain,
     call.opset = graph->opset;
     call.input_count = node->input_count;
     call.output_count = node->output_count;
+    for (int i = 0; i < node->input_count; i++)
+        call.inputs[i] = node->inputs[i] ? &node->inputs[i]->t : NULL;
     return op_check(node->op, &call, err);
 }
 

@@ -43,6 +43,12 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
     if (call->output_count < 1 || call->output_count > op->outputs_max)
         return err_set(err, "%s gives 1 to %d outputs here, not %d", op->name,
                        op->outputs_max, call->output_count);
+    /* A row for any number of inputs needs each of them. */
+    const int needed =
+        op->inputs_max == OP_INPUTS_MAX ? call->input_count : op->inputs_min;
+    for (int i = 0; i < needed; i++)
+        if (!call->inputs[i])
+            return err_set(err, "%s needs its input %d", op->name, i);
     for (int i = 0; i < call->node->attribute_count; i++) {
         const struct attribute *given = &call->node->attributes[i];
         const struct op_attribute *known = understood(op, given->name);

@@ -108,7 +108,8 @@ struct op {
 /* NULL with an error that names the operator and opset. Checks nothing else. */
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err);
 
-/* Number of inputs and outputs, attributes' names; for every node at load. */
+/* Number of inputs and outputs, none left out that is needed, attributes: for
+ * every node at load. */
 int op_check(const struct op *op, const struct op_call *call, struct err *err);
 
 /* ---- for the ops_*.c ---------------------------------------------------- */

@@ -195,6 +195,14 @@ static void onnx_names_what_it_lacks(void **state) {
     net = simple();
     network_node(&net, "Relu", "x,x", "z");
     refuse(&net, "2", "node z");
+
+    net = simple(); /* the first input is left out */
+    network_node(&net, "Add", ",x", "z");
+    refuse(&net, "needs its input 0", "node z");
+
+    net = simple();
+    network_node(&net, "Sum", "x,,x", "z");
+    refuse(&net, "needs its input 1", "node z");
 }
 
 static void onnx_sorts_nodes(void **state) {
