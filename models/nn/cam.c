@@ -80,19 +80,12 @@ static const struct value *linear_input(struct cam *cam,
 
 /* ---- the pooling -------------------------------------------------------- */
 
-static bool reduces_pixels(const struct graph_node *node) {
-    const int64_t *axes;
-    if (node_ints(&node->node, "axes", &axes) != 2)
-        return false;
-    int64_t a = axes[0] < 0 ? axes[0] + 4 : axes[0];
-    int64_t b = axes[1] < 0 ? axes[1] + 4 : axes[1];
-    return (a == 2 && b == 3) || (a == 3 && b == 2);
-}
-
 static bool pools_everything(const struct graph_node *node,
                              const struct tensor *x) {
     const int64_t *kernel;
+    const struct tensor *y = &node->outputs[0]->t;
     return node_ints(&node->node, "kernel_shape", &kernel) == 2 &&
+           y->rank == 4 && y->dims[2] == 1 && y->dims[3] == 1 &&
            kernel[0] == x->dims[2] && kernel[1] == x->dims[3];
 }
 
@@ -103,7 +96,7 @@ static bool is_global_average(const struct graph_node *node) {
     if (strcmp(node->node.op_type, "GlobalAveragePool") == 0)
         return true;
     if (strcmp(node->node.op_type, "ReduceMean") == 0)
-        return reduces_pixels(node);
+        return graph_averages_pixels(node);
     return strcmp(node->node.op_type, "AveragePool") == 0 &&
            pools_everything(node, x);
 }

@@ -307,6 +307,16 @@ bool graph_scalar(const struct value *value, float *number) {
     return true;
 }
 
+bool graph_averages_pixels(const struct graph_node *node) {
+    const int64_t *axes;
+    if (strcmp(node->node.op_type, "ReduceMean") != 0 ||
+        node->input_count != 1 || node_ints(&node->node, "axes", &axes) != 2)
+        return false;
+    int64_t a = axes[0] < 0 ? axes[0] + 4 : axes[0];
+    int64_t b = axes[1] < 0 ? axes[1] + 4 : axes[1];
+    return (a == 2 && b == 3) || (a == 3 && b == 2);
+}
+
 /* ---- for messages and calls --------------------------------------------- */
 
 const char *graph_label(const struct graph_node *node) {

@@ -113,6 +113,10 @@ int graph_set_attribute(struct graph *graph, struct graph_node *node,
 /* The node's only number, where value is a constant float32 of one number. */
 bool graph_scalar(const struct value *value, float *number);
 
+/* True for a ReduceMean over the last two of four axes, which is global average
+ * pooling. */
+bool graph_averages_pixels(const struct graph_node *node);
+
 /* What a person finds the node by: its name, or its output's. */
 const char *graph_label(const struct graph_node *node);
 /* Puts "node ... (Conv, opset 13): " before the sentence; returns -1. */

@@ -239,15 +239,25 @@ size_t nn_session_memory(const struct nn_session *s) {
 
 /* ---- activation maps ---------------------------------------------------- */
 
+/* A value's numbers, channels last where they are there so. */
+static const struct tensor *tensor_of(const struct nn_session *s,
+                                      const struct value *value) {
+    const int *slots = s->plan->slot_of[value->index];
+    int slot = slots[LAYOUT_CHANNELS_LAST] >= 0 ? slots[LAYOUT_CHANNELS_LAST]
+                                                : slots[LAYOUT_PLAIN];
+    return &plan_tensors(s->plan, s->batch)[slot];
+}
+
 bool nn_session_cam(const struct nn_session *s, struct nn_cam *out) {
     const struct cam *cam = &s->model->cam;
     if (!cam->features)
         return false;
-    const struct tensor *tensors = plan_tensors(s->plan, s->batch);
-    const int *slots = s->plan->slot_of[cam->features->index];
-    int slot = slots[LAYOUT_CHANNELS_LAST] >= 0 ? slots[LAYOUT_CHANNELS_LAST]
-                                                : slots[LAYOUT_PLAIN];
-    const struct tensor *t = &tensors[slot];
+    const struct tensor *t = tensor_of(s, cam->features);
+    const struct tensor *pooled = tensor_of(s, cam->pooled);
+    /* Of a model that leaves the size open, other sizes may have been pooled
+     * to more than one pixel. */
+    if (tensor_count(pooled) != (size_t)t->dims[0] * (size_t)t->dims[1])
+        return false;
     ptrdiff_t pixels = (ptrdiff_t)(t->dims[2] * t->dims[3]);
     bool last = t->layout == LAYOUT_CHANNELS_LAST;
     *out = (struct nn_cam){

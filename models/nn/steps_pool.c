@@ -91,22 +91,13 @@ static double window_flops(const struct step *step,
 
 /* ---- over whole maps ---------------------------------------------------- */
 
-static bool reduces_pixels(const struct graph_node *node) {
-    const int64_t *axes;
-    if (node_ints(&node->node, "axes", &axes) != 2 || node->input_count != 1)
-        return false;
-    int64_t a = axes[0] < 0 ? axes[0] + 4 : axes[0];
-    int64_t b = axes[1] < 0 ? axes[1] + 4 : axes[1];
-    return (a == 2 && b == 3) || (a == 3 && b == 2);
-}
-
 static bool takes_global(const struct graph_node *node,
                          const struct tensor *values) {
     const struct tensor *x = node->input_count > 0 && node->inputs[0]
                                  ? &values[node->inputs[0]->index]
                                  : NULL;
     bool whole = is(node, "GlobalAveragePool") || is(node, "GlobalMaxPool") ||
-                 (is(node, "ReduceMean") && reduces_pixels(node));
+                 graph_averages_pixels(node);
     return whole && x && x->type == NN_FLOAT32 && x->rank == 4 &&
            tensor_count(x) > 0 && tensor_count(x) <= INT32_MAX;
 }
