@@ -121,10 +121,10 @@ static void put_limits(FILE *out, struct trainer *t) {
         1 - s->smoothing + s->smoothing / trainer_training_set(t)->classes;
     fprintf(out,
             "## What it sees, and limits\n\n"
-            "A picture is scaled (bicubic, antialiased) until its shorter side "
-            "is %d pixels, and\nthe square in its middle is taken: what lies "
-            "outside does not count, and what is\nsmall in the picture is lost."
-            "\n\n"
+            "The whole picture is resized to %d x %d pixels (bicubic, "
+            "antialiased), whatever its\nshape. What is small in it is lost, "
+            "and a panorama is squeezed beyond recognition:\ncut the picture "
+            "to its subject.\n\n"
             "- It knows nothing but its ten classes, and names one of them "
             "whatever it is shown.\n"
             "- Smoothed labels keep it from being sure: a picture that could "
@@ -132,7 +132,7 @@ static void put_limits(FILE *out, struct trainer *t) {
             "- The held-out images come from the same collection as the "
             "training images. On other\n  photographs, and on drawings all the "
             "more, expect less.\n\n",
-            input.height, target);
+            input.width, input.height, target);
 }
 
 static void put_history(FILE *out, struct trainer *t) {

@@ -6,9 +6,9 @@
  *   model.onnx                 export.h
  *   config.json                Hugging Face style: the classes by number, and
  *                              what the training came to
- *   preprocessor_config.json   likewise: shortest edge to the network's size,
- *                              bicubic as Pillow does it, the square in the
- *                              middle, scaled and normalised as in training
+ *   preprocessor_config.json   likewise: resized to the network's input,
+ *                              bicubic as Pillow does it, scaled and
+ *                              normalised as in training
  *   README.md                  the card (card.h)
  *
  * Each file is written whole or not at all. The folder's name is the model's.

@@ -134,9 +134,9 @@ static void train_writes_the_preprocessing_it_trained_with(void **state) {
     if (preprocess_read(&p, json, size, "it", 32, 32, &err) < 0)
         fail_msg("%s", err.text);
     free(json);
-    assert_int_equal(p.shortest_edge, 32);
-    assert_true(p.crop);
-    assert_int_equal(p.width, 32);
+    assert_false(p.crop);
+    assert_int_equal(p.resize_width, 32);
+    assert_int_equal(p.resize_height, 32);
     assert_int_equal(dataset_read_cifar10(&set, &file, 1, &err), 0);
     augment_plain(&augment_cifar10, &set, 5, 1, x);
     for (int i = 0; i < 3072; i++)
