@@ -1,5 +1,7 @@
 #include "models/train/augment.h"
 
+#include <string.h>
+
 /* Of the CIFAR-10 training images. */
 const struct augment augment_cifar10 = {
     .translate = 2,
@@ -15,6 +17,7 @@ const struct augment augment_cifar10 = {
 struct change {
     int down, right; /* the image's top left corner in the padded one */
     bool flip;
+    int cut_row, cut_column; /* of the result */
 };
 
 static int reflect(int i, int size) {
@@ -43,8 +46,8 @@ static void write_image(const struct augment *policy, struct shape shape,
     }
 }
 
-static struct change draw(const struct augment *policy, uint32_t image,
-                          int epoch, uint64_t seed) {
+static struct change draw(const struct augment *policy, struct shape shape,
+                          uint32_t image, int epoch, uint64_t seed) {
     struct rng rng;
     struct change change = {0};
     uint32_t places = 2 * (uint32_t)policy->translate + 1;
@@ -55,7 +58,22 @@ static struct change draw(const struct augment *policy, uint32_t image,
     rng_seed(&rng, seed, CROP_STREAM | (uint64_t)(uint32_t)epoch << 32 | image);
     change.down = (int)rng_below(&rng, places) - policy->translate;
     change.right = (int)rng_below(&rng, places) - policy->translate;
+    if (policy->cutout > 0) {
+        change.cut_row =
+            (int)rng_below(&rng, (uint32_t)(shape.height - policy->cutout + 1));
+        change.cut_column =
+            (int)rng_below(&rng, (uint32_t)(shape.width - policy->cutout + 1));
+    }
     return change;
+}
+
+/* To the mean, which is 0 by now. */
+static void cut_out(const struct augment *policy, struct shape shape,
+                    const struct change *change, float *image) {
+    for (int y = 0; y < policy->cutout; y++) {
+        int at = (change->cut_row + y) * shape.width + change->cut_column;
+        memset(image + at * 3, 0, (size_t)policy->cutout * 3 * sizeof *image);
+    }
 }
 
 void augment_fill(const struct augment *policy, const struct dataset *set,
@@ -63,9 +81,10 @@ void augment_fill(const struct augment *policy, const struct dataset *set,
                   float *out) {
     size_t size = shape_size(set->shape);
     for (int i = 0; i < count; i++, out += size) {
-        struct change change = draw(policy, order[i], epoch, seed);
+        struct change change = draw(policy, set->shape, order[i], epoch, seed);
         write_image(policy, set->shape, set->pixels + order[i] * size, &change,
                     out);
+        cut_out(policy, set->shape, &change, out);
     }
 }
 

@@ -11,6 +11,9 @@
  * which images are flipped is random in the first epoch, and turns over in
  * every following one, so that each pair of epochs shows each image both ways.
  *
+ * A fourth, *cutout* (DeVries and Taylor 2017, arXiv 1708.04552), blanks a
+ * square at a random place of the image, against overfitting in long runs.
+ *
  * Each image draws from a random stream of its own (seed, epoch, place in the
  * data set), so a batch is the same whichever thread fills it.
  */
@@ -21,6 +24,7 @@
 
 struct augment {
     int translate; /* pixels, less than the image's side; 0: none */
+    int cutout;    /* side of the square, less than the image's; 0: none */
     bool flip;
     float mean[3], deviation[3]; /* of pixels scaled to 0..1 */
 };

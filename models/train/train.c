@@ -31,7 +31,7 @@ struct command {
 /* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints: --resume goes by
  * them. */
 #define SETTINGS 2
-#define SETTINGS_END (SETTINGS + 9)
+#define SETTINGS_END (SETTINGS + 10)
 #define ROWS (SETTINGS_END + 4)
 
 static void make_rows(struct command *c, struct option_row rows[ROWS]) {
@@ -52,6 +52,8 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "per 1024 images, independent of the rate"},
         {"label-smoothing", "S", OPTION_NUMBER, &s->smoothing, 0, 1,
          "share of the target spread over all classes"},
+        {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
+         "side of a square blanked in each image; 0: none"},
         {"width", "W", OPTION_NUMBER, &s->width, 0, 64,
          "times the channels of the blocks"},
         {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,

@@ -61,7 +61,8 @@ static int whiten(struct trainer *t, struct err *err) {
     return rc;
 }
 
-static int check_settings(const struct settings *s, struct err *err) {
+static int check_settings(const struct settings *s, struct shape input,
+                          struct err *err) {
     if (s->epochs < 1 || s->batch < 1 || s->validation < 0)
         return err_set(err,
                        "epochs and batch must be at least 1, held-out images "
@@ -71,6 +72,11 @@ static int check_settings(const struct settings *s, struct err *err) {
         return err_set(err,
                        "the learning rate must be above 0, momentum and label "
                        "smoothing in [0, 1), weight decay not negative");
+    if (s->cutout < 0 || s->cutout >= input.height || s->cutout >= input.width)
+        return err_set(err,
+                       "a cut-out square of %d pixels leaves nothing of images "
+                       "of %d x %d",
+                       s->cutout, input.width, input.height);
     return 0;
 }
 
@@ -97,9 +103,10 @@ struct trainer *trainer_open(const struct settings *settings,
     }
     t->settings = *settings;
     t->policy = augment_cifar10;
+    t->policy.cutout = settings->cutout;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};
-    if (check_settings(settings, err) < 0 ||
+    if (check_settings(settings, images->shape, err) < 0 ||
         dataset_split(images, settings->validation, &t->train, &t->validation,
                       err) < 0)
         goto fail;

@@ -36,7 +36,7 @@ struct settings {
     int32_t epochs;
     int32_t batch;
     int32_t validation; /* images at the end that are held out */
-    int32_t reserved;
+    int32_t cutout;     /* augment.h */
 };
 
 extern const struct settings trainer_defaults;

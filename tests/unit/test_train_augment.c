@@ -112,6 +112,29 @@ static void train_augment_flips_turn_over_every_epoch(void **state) {
     assert_in_range(first, 140, 260); /* 200 +- 6 standard deviations */
 }
 
+/* Blank is 0, the mean; no pixel of these images is 0 once shifted by it. */
+static void train_augment_cuts_out_one_square(void **state) {
+    struct fixture *f = *state;
+    struct augment policy = bare;
+    int places = 0;
+    policy.cutout = 3;
+    policy.mean[0] = policy.mean[1] = policy.mean[2] = 1;
+    augment_fill(&policy, &f->set, f->order, IMAGES, 2, 1, f->out);
+    for (int i = 0; i < IMAGES; i++) {
+        int first = -1, blank = 0;
+        for (int p = 0; p < SIDE * SIDE; p++)
+            if (pixel(f->out, i, p / SIDE, p % SIDE)[0] == 0) {
+                first = first < 0 ? p : first;
+                assert_in_range(p / SIDE - first / SIDE, 0, 2);
+                assert_in_range(p % SIDE - first % SIDE, 0, 2);
+                blank++;
+            }
+        assert_int_equal(blank, 9);
+        places |= 1 << (first / SIDE) | 0x100 << (first % SIDE);
+    }
+    assert_int_equal(places, 0x3f3f); /* corners 0 to 5, both ways */
+}
+
 static void train_augment_depends_on_seed_epoch_and_image_alone(void **state) {
     struct fixture *f = *state;
     struct augment policy = bare;
@@ -136,6 +159,8 @@ int main(void) {
                                         open_set, close_set),
         cmocka_unit_test_setup_teardown(
             train_augment_flips_turn_over_every_epoch, open_set, close_set),
+        cmocka_unit_test_setup_teardown(train_augment_cuts_out_one_square,
+                                        open_set, close_set),
         cmocka_unit_test_setup_teardown(
             train_augment_depends_on_seed_epoch_and_image_alone, open_set,
             close_set),

@@ -195,6 +195,9 @@ static void train_trainer_refuses_settings_that_make_no_sense(void **state) {
     s.batch = 0;
     refuse(f, &s, "batch");
     s = tiny_settings();
+    s.cutout = 32;
+    refuse(f, &s, "32 pixels leaves nothing");
+    s = tiny_settings();
     strcpy(s.architecture, "vgg");
     refuse(f, &s, "\"vgg\"");
 }
