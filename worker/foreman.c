@@ -4,16 +4,15 @@
 #include "common/log.h"
 #include "worker/batch.h"
 #include "worker/batcher.h"
-#include "worker/link.h"
 #include "worker/crew.h"
+#include "worker/link.h"
+#include "worker/stop.h"
 #include "worker/writer.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -32,8 +31,8 @@ struct foreman {
     struct link *link;
     struct writer *writer;
     struct batcher batcher;
-    int signals;
-    struct pollfd *fds; /* the crew's, then the writer, then the signals */
+    int stop;           /* see stop.h */
+    struct pollfd *fds; /* the crew's, then the writer, then stop */
     bool draining, quitting;
     int64_t last_job_ms;  /* or when draining began */
     int64_t last_hand_ms; /* when there was one, or the start */
@@ -197,18 +196,16 @@ static void announce(struct foreman *f, int64_t now_ms) {
 
 /* ---- the loop ------------------------------------------------------------ */
 
-static void take_signals(struct foreman *f, int64_t now_ms) {
-    struct signalfd_siginfo info;
-    while (read(f->signals, &info, sizeof info) == sizeof info) {
+static void take_stops(struct foreman *f, int64_t now_ms) {
+    for (int times = stop_take(); times > 0 && !f->quitting; times--) {
         f->quitting = f->draining;
         log_event(f->draining ? LOG_WARN : LOG_INFO,
-                  f->draining ? "quitting" : "draining", "signal",
-                  strsignal((int)info.ssi_signo), NULL);
-        if (!f->draining) {
-            f->draining = true;
-            f->last_job_ms = now_ms;
-            link_drain(f->link);
-        }
+                  f->draining ? "quitting" : "draining", NULL);
+        if (f->draining)
+            return;
+        f->draining = true;
+        f->last_job_ms = now_ms;
+        link_drain(f->link);
     }
 }
 
@@ -223,7 +220,7 @@ static int wait_for_something(struct foreman *f) {
     int count = crew_watch(f->crew, f->fds);
     f->fds[count++] =
         (struct pollfd){.fd = writer_fd(f->writer), .events = POLLIN};
-    f->fds[count++] = (struct pollfd){.fd = f->signals, .events = POLLIN};
+    f->fds[count++] = (struct pollfd){.fd = f->stop, .events = POLLIN};
     int64_t timeout = crew_deadline(f->crew, now) - now;
     if (f->draining && timeout > QUIET_MS)
         timeout = QUIET_MS;
@@ -235,7 +232,7 @@ static int work(struct foreman *f, struct err *err) {
     while (!is_finished(f, clock_ms())) {
         wait_for_something(f);
         int64_t now = clock_ms();
-        take_signals(f, now);
+        take_stops(f, now);
         if (f->quitting)
             return err_set(err, "told to quit at once");
         if (serve_crew(f, now, err) < 0)
@@ -251,22 +248,12 @@ static int work(struct foreman *f, struct err *err) {
     return 0;
 }
 
-/* Blocked before there is a thread, so that the loop alone receives them. */
-static int arrange_signals(void) {
-    sigset_t stop;
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    sigprocmask(SIG_BLOCK, &stop, NULL);
-    return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     const struct settings *s = f->settings;
-    f->signals = arrange_signals();
-    if (f->signals < 0)
-        return err_set(err, "signalfd: %s", strerror(errno));
+    signal(SIGPIPE, SIG_IGN);
+    f->stop = stop_open();
+    if (f->stop < 0)
+        return err_set(err, "eventfd: %s", strerror(errno));
     f->fds = calloc((size_t)CREW_FDS(s->hands) + 2, sizeof *f->fds);
     if (!f->fds)
         return err_set(err, "no memory for %d hands", s->hands);
@@ -278,6 +265,7 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     if (!f->writer)
         return -1;
     f->crew = crew_open(s, argv, err);
+    stop_unblock();
     return f->crew ? 0 : -1;
 }
 
@@ -289,15 +277,12 @@ static void close_parts(struct foreman *f) {
     writer_close(f->writer);
     link_close(f->link);
     free(f->fds);
-    if (f->signals >= 0)
-        close(f->signals);
 }
 
 int foreman_run(const struct settings *settings, char *const *argv,
                 struct err *err) {
     struct foreman f = {.settings = settings,
                         .batcher = {.batch_max = settings->batch},
-                        .signals = -1,
                         .last_hand_ms = clock_ms(),
                         .started_wall_ms = clock_wall_ms()};
     log_event(LOG_INFO, "starting", "name", settings->name, "hands",

@@ -140,6 +140,10 @@ int roster_give(struct roster *roster, struct task *const *tasks, int count,
     hand->message = message;
     hand->state = BUSY;
     hand->deadline_ms = now_ms + roster->timeout_ms;
+    for (int i = 0; i < count; i++)
+        log_event(LOG_DEBUG, "job-given", "request", tasks[i]->header.request,
+                  "hand", log_number(hand->pid, 0), "batch",
+                  log_number(count, 0), NULL);
     send_some(hand);
     return 1;
 }

@@ -11,12 +11,13 @@ static void assert_serves(void) {
     bench_expect(JOB_DONE, &id);
 }
 
-/* "slow" occupies the only hand, so that the others become one batch. */
+/* After ids[0], for which the only hand is held, the others as one batch. */
 static void send_batch(const char *const *images, int count) {
-    ids[0] = bench_send("slow");
-    usleep(100000);
+    pid_t hand;
+    ids[0] = bench_occupy(&hand);
     for (int i = 1; i <= count; i++)
         ids[i] = bench_send(images[i - 1]);
+    bench_release(hand);
 }
 
 static void crew_fails_an_image_that_kills_its_hand(void **state) {
@@ -44,7 +45,7 @@ static void crew_spares_the_mates_of_a_deadly_image(void **state) {
 
 static void crew_ends_a_hand_that_hangs(void **state) {
     (void)state;
-    bench_start("--hands=1", "--batch=8", "--job-timeout=1s");
+    bench_start("--hands=1", "--batch=8", "--job-timeout=2s");
     send_batch((const char *const[]){"hang", "ok"}, 2);
     bench_collect(ids, 3, types);
     assert_int_equal(types[0], JOB_DONE);
@@ -62,7 +63,8 @@ static void crew_survives_a_hand_killed_in_the_middle(void **state) {
     bench_start("--hands=2", "--batch=4");
     for (int i = 0; i < 10; i++)
         ids[i] = bench_send("slow");
-    usleep(500000);
+    bench_await_received();
+    usleep(100000);
     kill(bench_hand(0), SIGKILL);
     bench_collect(ids, 10, types);
     for (int i = 0; i < 10; i++)
@@ -75,7 +77,8 @@ static void crew_survives_the_nursery(void **state) {
     pid_t first = bench_nursery();
     for (int i = 0; i < 6; i++)
         ids[i] = bench_send("slow");
-    usleep(200000);
+    bench_await_received();
+    usleep(100000);
     kill(first, SIGKILL);
     int ready = 0, done = 0;
     while (done < 6) {

@@ -80,10 +80,11 @@ static void worker_stores_failures_of_the_image_alone(void **state) {
 static void worker_makes_a_batch_of_what_has_queued(void **state) {
     (void)state;
     bench_start("--hands=1", "--batch=4");
-    ids[0] = bench_send("slow");
-    usleep(100000);
+    pid_t hand;
+    ids[0] = bench_occupy(&hand);
     for (int i = 1; i < 7; i++)
         ids[i] = bench_send("ok");
+    bench_release(hand);
     for (int i = 0; i < 7; i++) {
         static const char *const labels[] = {"batch of 1", "batch of 4",
                                              "batch of 2"};
@@ -96,12 +97,13 @@ static void worker_makes_a_batch_of_what_has_queued(void **state) {
 
 static void worker_gives_up_what_is_too_late(void **state) {
     (void)state;
+    pid_t hand;
     bench_start("--hands=1");
-    ids[0] = bench_send("slow");
-    usleep(100000);
+    ids[0] = bench_occupy(&hand);
     ids[1] = bench_send_to(BENCH_MODEL, "ok", 1);
     bench_expect(JOB_FAILED, &ids[1]);
     assert_string_equal(bench.body, "its time was over before a hand was free");
+    bench_release(hand);
     bench_expect(JOB_DONE, &ids[0]);
 }
 
@@ -249,7 +251,7 @@ static void worker_finishes_what_runs_before_it_ends(void **state) {
     bench_start("--hands=1", "--batch=1");
     for (int i = 0; i < 3; i++)
         ids[i] = bench_send("slow");
-    usleep(100000);
+    bench_await_received();
     kill(bench.worker, SIGTERM);
     bench_expect(JOB_DRAIN, NULL);
     bench_collect(ids, 3, types);
@@ -264,7 +266,7 @@ static void worker_told_twice_ends_at_once(void **state) {
     bench_start("--hands=1", "--job-timeout=60s");
     pid_t hand = bench_hand(0);
     bench_send("hang");
-    usleep(100000);
+    bench_await_received();
     kill(bench.worker, SIGTERM);
     bench_expect(JOB_DRAIN, NULL);
     kill(bench.worker, SIGTERM);

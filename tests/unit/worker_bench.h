@@ -259,6 +259,41 @@ static inline pid_t bench_hand(int n) {
     return pid;
 }
 
+static inline void bench_await_log(const char *text) {
+    int64_t end = clock_ms() + BENCH_PATIENCE_MS;
+    while (!bench_logged(text) && clock_ms() < end)
+        usleep(2000);
+    assert_true(bench_logged(text));
+}
+
+/* Waits until the last job that was sent is there. */
+static inline void bench_await_received(void) {
+    char text[64];
+    snprintf(text, sizeof text, "event=job-received request=request-%d ",
+             bench.sent);
+    bench_await_log(text);
+}
+
+/* Stops the only hand and gives it a job, so that those that follow queue up;
+ * bench_release() once they are here. */
+static inline struct id bench_occupy(pid_t *hand) {
+    char text[64];
+    struct id id = bench_send("ok");
+    bench_expect(JOB_DONE, &id);
+    *hand = bench_hand(0);
+    kill(*hand, SIGSTOP);
+    id = bench_send("ok");
+    snprintf(text, sizeof text, "event=job-given request=request-%d ",
+             bench.sent);
+    bench_await_log(text);
+    return id;
+}
+
+static inline void bench_release(pid_t hand) {
+    bench_await_received();
+    kill(hand, SIGCONT);
+}
+
 /* Waits until a process is no more, or waits to be buried at most. */
 static inline void bench_await_end(pid_t pid) {
     int64_t end = clock_ms() + BENCH_PATIENCE_MS;
