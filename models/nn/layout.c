@@ -186,7 +186,8 @@ static bool has_channels_last(const struct laying *l, const struct step *step) {
 
 static bool runs_in_any_layout(const struct step *step) {
     return step->kind == &step_operator
-               ? step->node->op->traits & (OP_ANY_LAYOUT | OP_ELEMENTWISE)
+               ? step->node->op->traits &
+                     (OP_ANY_LAYOUT | OP_ONE_LAYOUT | OP_ELEMENTWISE)
                : step->kind->layout == WANTS_ANY;
 }
 

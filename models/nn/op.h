@@ -81,6 +81,9 @@ enum op_trait {
     /* run() reads each input and writes each output in the layout that it is
      * marked with (infer() marks outputs plain): Concat, Slice, Resize ... */
     OP_ANY_LAYOUT = 8,
+    /* run() takes inputs and outputs of rank 4 in either layout, the same for
+     * all of them. */
+    OP_ONE_LAYOUT = 16,
 };
 
 struct op_attribute {

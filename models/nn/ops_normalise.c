@@ -179,36 +179,92 @@ static int infer_lrn(struct op_call *call, struct err *err) {
     return infer_channels(call, err);
 }
 
-static double lrn_squares(const float *x, int64_t from, int64_t to,
-                          size_t size) {
-    double squares = 0;
-    for (int64_t c = from; c <= to; c++)
-        squares += (double)x[(size_t)c * size] * (double)x[(size_t)c * size];
-    return squares;
+struct lrn {
+    float bias, scale, beta; /* scale: alpha over the size of the window */
+    int64_t before, after;   /* channels */
+    int64_t channels;
+};
+
+/* y = x / (bias + scale * squares) ^ beta */
+static void lrn_divide(const struct lrn *l, const float *x,
+                       const float *squares, float *y, size_t n) {
+    if (l->beta == 0.75f) { /* nearly always; roots become vector code */
+        for (size_t i = 0; i < n; i++) {
+            const float root = sqrtf(l->bias + l->scale * squares[i]);
+            y[i] = x[i] / (root * sqrtf(root));
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] / powf(l->bias + l->scale * squares[i], l->beta);
+}
+
+static void add_squares(const float *x, float *squares, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        squares[i] += x[i] * x[i];
+}
+
+static int64_t at_most(int64_t n, int64_t most) {
+    return n < most ? n : most;
+}
+
+/* x, y (channels, size): a chunk of a plane at a time. */
+static void lrn_planes(const struct lrn *l, const float *x, float *y,
+                       int64_t size) {
+    float squares[NUMBER_CHUNK];
+    for (int64_t c = 0; c < l->channels; c++)
+        for (int64_t at = 0; at < size; at += NUMBER_CHUNK) {
+            const int64_t n = at_most(size - at, NUMBER_CHUNK);
+            const int64_t from = c - at_most(c, l->before),
+                          to = at_most(c + l->after, l->channels - 1);
+            memset(squares, 0, sizeof squares);
+            for (int64_t k = from; k <= to; k++)
+                add_squares(x + k * size + at, squares, n);
+            lrn_divide(l, x + c * size + at, squares, y + c * size + at,
+                       (size_t)n);
+        }
+}
+
+/* x, y (channels): a chunk of one pixel's channels at a time. */
+static void lrn_pixel(const struct lrn *l, const float *x, float *y) {
+    float squares[NUMBER_CHUNK];
+    for (int64_t at = 0; at < l->channels; at += NUMBER_CHUNK) {
+        const int64_t n = at_most(l->channels - at, NUMBER_CHUNK);
+        memset(squares, 0, sizeof squares);
+        for (int64_t shift = -l->before; shift <= l->after; shift++) {
+            /* Channel at + i sees at + i + shift, if that is one. */
+            const int64_t from = at + shift < 0 ? -(at + shift) : 0;
+            const int64_t to = at_most(n, l->channels - at - shift);
+            if (from < to)
+                add_squares(x + at + shift + from, squares + from, to - from);
+        }
+        lrn_divide(l, x + at, squares, y + at, (size_t)n);
+    }
 }
 
 static void run_lrn(struct op_call *call) {
     const struct tensor *x = call->inputs[0];
-    const int64_t window = node_int(call->node, "size", 1),
-                  channels = x->dims[1];
-    const double alpha = (double)node_float(call->node, "alpha", 1e-4f);
-    const double beta = (double)node_float(call->node, "beta", 0.75f);
-    const double bias = (double)node_float(call->node, "bias", 1);
-    const size_t size = dims_count(x->dims + 2, x->rank - 2);
+    const int64_t channels = x->dims[1];
+    const int64_t window = node_int(call->node, "size", 1);
+    const struct lrn l = {.bias = node_float(call->node, "bias", 1),
+                          .scale = node_float(call->node, "alpha", 1e-4f) /
+                                   (float)window,
+                          .beta = node_float(call->node, "beta", 0.75f),
+                          .before = at_most((window - 1) / 2, channels),
+                          .after = at_most(window / 2, channels),
+                          .channels = channels};
+    const int64_t size = (int64_t)dims_count(x->dims + 2, x->rank - 2);
     const float *in = x->data;
     float *out = call->outputs[0].data;
 
-    for (int64_t n = 0; n < x->dims[0]; n++, in += (size_t)channels * size)
-        for (int64_t c = 0; c < channels; c++) {
-            const int64_t from = c - (window - 1) / 2, to = c + window / 2;
-            for (size_t i = 0; i < size; i++) {
-                const double squares =
-                    lrn_squares(in + i, from < 0 ? 0 : from,
-                                to < channels ? to : channels - 1, size);
-                *out++ =
-                    (float)((double)in[(size_t)c * size + i] /
-                            pow(bias + alpha / (double)window * squares, beta));
-            }
+    for (int64_t n = 0; n < x->dims[0]; n++)
+        if (x->layout == LAYOUT_CHANNELS_LAST)
+            for (int64_t i = 0; i < size; i++, in += channels, out += channels)
+                lrn_pixel(&l, in, out);
+        else {
+            lrn_planes(&l, in, out, size);
+            in += channels * size;
+            out += channels * size;
         }
 }
 
@@ -320,7 +376,7 @@ const struct op ops_normalise[] = {
      epsilon, NULL},
     {"LayerNormalization", 17, 2, 3, 3, 0, infer_layer, run_layer, NULL, layer,
      NULL},
-    {"LRN", 1, 1, 1, 1, 0, infer_lrn, run_lrn, NULL, lrn, NULL},
+    {"LRN", 1, 1, 1, 1, OP_ONE_LAYOUT, infer_lrn, run_lrn, NULL, lrn, NULL},
     {"MeanVarianceNormalization", 9, 1, 1, 1, 0, infer_mvn, run_mvn,
      mvn_scratch, axes_only, NULL},
     {0}};

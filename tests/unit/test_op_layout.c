@@ -38,8 +38,9 @@ static void check_output(const struct tensor *plain, const struct tensor *got) {
 static void check_layouts(struct op_call *call, const char *op_type,
                           struct node *node) {
     assert_int_equal(op_prepare(call, op_type, node, 13, NULL), 0);
-    assert_true(call->op->traits & OP_ANY_LAYOUT);
-    for (int inputs_too = 0; inputs_too < 2; inputs_too++) {
+    assert_true(call->op->traits & (OP_ANY_LAYOUT | OP_ONE_LAYOUT));
+    const int first = call->op->traits & OP_ONE_LAYOUT ? 1 : 0;
+    for (int inputs_too = first; inputs_too < 2; inputs_too++) {
         struct op_call other = *call;
         struct tensor turned[8];
         assert_int_equal(op_perform(call), 0);
@@ -193,6 +194,22 @@ static void layout_of_reductions(void **state) {
     tensor_free(&x);
 }
 
+static void layout_of_lrn(void **state) {
+    struct tensor x = numbered(N, 300, 3, 2); /* more than a chunk */
+    struct attribute attributes[] = {
+        {.name = "size", .kind = ATTRIBUTE_INT},
+        {.name = "beta", .kind = ATTRIBUTE_FLOAT, .f = 0.5f},
+        {.name = "alpha", .kind = ATTRIBUTE_FLOAT, .f = 1}};
+    struct node node = {.attributes = attributes, .attribute_count = 3};
+    struct op_call call = {.inputs = {&x}, .input_count = 1};
+    (void)state;
+    for (attributes[0].i = 1; attributes[0].i < 8; attributes[0].i++)
+        check_layouts(&call, "LRN", &node);
+    attributes[0].i = 1000;
+    check_layouts(&call, "LRN", &node);
+    tensor_free(&x);
+}
+
 /* The output may lie over an input of the same shape. */
 static void elementwise_runs_in_place(void **state) {
     struct tensor x = numbered(N, C, H, W), gate = numbered(N, C, 1, 1),
@@ -222,6 +239,7 @@ int main(void) {
         cmocka_unit_test(layout_of_resize),
         cmocka_unit_test(layout_of_broadcasting),
         cmocka_unit_test(layout_of_reductions),
+        cmocka_unit_test(layout_of_lrn),
         cmocka_unit_test(elementwise_runs_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
