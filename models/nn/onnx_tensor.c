@@ -172,6 +172,9 @@ int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
         return -1;
     int rc = proto->has_raw_data ? from_raw(e, proto, count, t, err)
                                  : from_array(e, proto, count, t, err);
+    /* C's bool knows 0 and 1 alone. */
+    for (size_t i = 0; rc == 0 && t->type == NN_BOOL && i < count; i++)
+        ((uint8_t *)t->data)[i] = ((uint8_t *)t->data)[i] != 0;
     if (rc < 0)
         tensor_free(t);
     return rc;

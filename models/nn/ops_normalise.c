@@ -1,6 +1,5 @@
 /*
- * Normalisations with statistics, in float32 and the plain layout. Sums run in
- * float64.
+ * Normalisations, in float32. Statistics are summed in float64.
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
