@@ -38,6 +38,7 @@ static int check_size(const struct conv_shape *s, int batch_max,
 
     if (pixels_in * s->channels_in > INT32_MAX / 4 ||
         pixels_out * s->channels_out > INT32_MAX / 4 ||
+        pixels_out * s->out_pitch > INT32_MAX / 4 ||
         window * s->channels_out > INT32_MAX / 4 ||
         pixels_out * batch_max > INT32_MAX / 4)
         return err_set(err,
@@ -61,6 +62,11 @@ static int check(const struct conv_shape *s, int batch_max, struct err *err) {
         if (s->kernel[i] < 1 || s->stride[i] < 1 || s->dilation[i] < 1)
             return err_set(err, "a convolution's kernel, stride and dilation "
                                 "must be 1 or more");
+    if (s->out_pitch != 0 && s->out_pitch < s->channels_out)
+        return err_set(err,
+                       "%d output channels of a convolution do not fit into "
+                       "pixels of %d",
+                       s->channels_out, s->out_pitch);
     if (s->pad_top < 0 || s->pad_left < 0 || s->pad_bottom < 0 ||
         s->pad_right < 0)
         return err_set(err, "a convolution's padding must not be negative");
@@ -148,6 +154,8 @@ struct conv *conv_open_with(const struct conv_algorithm *algorithm,
     if (!conv)
         goto fail;
     conv->shape = *shape;
+    if (shape->out_pitch == 0)
+        conv->shape.out_pitch = shape->channels_out;
     conv->batch_max = batch_max;
     conv->kernels = kernels_for(isa_pick());
     conv->residual = post->residual;
@@ -192,9 +200,18 @@ size_t conv_memory(const struct conv *conv) {
     return conv->weights_count * sizeof(float);
 }
 
-void conv_finish(const struct conv *conv, float *y, size_t count) {
-    if (!conv->bounded)
-        conv->kernels->activate(&conv->activation, y, y, count);
+void conv_finish(const struct conv *conv, float *y, size_t pixels) {
+    size_t channels = (size_t)conv->shape.channels_out;
+    size_t pitch = (size_t)conv->shape.out_pitch;
+
+    if (conv->bounded)
+        return;
+    if (pitch == channels) {
+        conv->kernels->activate(&conv->activation, y, y, pixels * channels);
+        return;
+    }
+    for (; pixels > 0; pixels--, y += pitch)
+        conv->kernels->activate(&conv->activation, y, y, channels);
 }
 
 void conv_run(const struct conv *conv, int batch, const float *x,

@@ -46,6 +46,10 @@ struct conv_shape {
     int pad_top, pad_left, pad_bottom, pad_right;
     int groups;
     int out_height, out_width; /* conv_out_size() of each side */
+    /* Floats from pixel to pixel of y and of the residual; 0: channels_out.
+     * More leaves room for the channels of others: so several convolutions
+     * write their parts of a concatenation in place. */
+    int out_pitch;
 };
 
 struct conv_post {
@@ -85,8 +89,8 @@ double conv_flops(const struct conv_shape *shape);
 
 /* x (batch, height, width, channels_in), 1 <= batch <= batch_max;
  * residual like y, or NULL where the post has none;
- * y (batch, out_height, out_width, channels_out). y may be the residual, never
- * x. */
+ * y (batch, out_height, out_width, channels_out), out_pitch floats from pixel
+ * to pixel. y may be the residual, never x. */
 void conv_run(const struct conv *conv, int batch, const float *x,
               const float *residual, float *y, void *scratch);
 

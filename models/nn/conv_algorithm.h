@@ -52,7 +52,7 @@ struct conv *conv_open_with(const struct conv_algorithm *algorithm,
                             int batch_max, struct err *err);
 
 /* What remains of the activation once results are bounded. */
-void conv_finish(const struct conv *conv, float *y, size_t count);
+void conv_finish(const struct conv *conv, float *y, size_t pixels);
 
 /* Seconds on the processor that all estimates are for; a float each but for the
  * first. Measured on a Xeon of 2023; what matters is the proportion. */

@@ -37,7 +37,7 @@ static void run(const struct conv *conv, int batch, const float *x,
                 const float *residual, float *y, float *zeros) {
     const struct conv_shape *s = &conv->shape;
     size_t channels = (size_t)s->channels_in;
-    size_t row = (size_t)s->out_width * channels;
+    size_t row = (size_t)s->out_width * (size_t)s->out_pitch;
     size_t image = (size_t)s->out_height * row;
     memset(zeros, 0, channels * sizeof *zeros);
 
@@ -56,7 +56,8 @@ static void run(const struct conv *conv, int batch, const float *x,
         };
         for (; call.row < s->out_height; call.row++) {
             conv->kernels->depthwise(&call);
-            conv_finish(conv, call.y + (size_t)call.row * row, row);
+            conv_finish(conv, call.y + (size_t)call.row * row,
+                        (size_t)s->out_width);
         }
     }
 }

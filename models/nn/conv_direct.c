@@ -126,7 +126,7 @@ static void run_row(const struct conv *conv, const struct conv_grouping *g,
         call.residual = residual ? residual + at + channel : NULL;
         conv->kernels->gemm(&call);
     }
-    conv_finish(conv, y + at, (size_t)s->out_width * (size_t)s->channels_out);
+    conv_finish(conv, y + at, (size_t)s->out_width);
 }
 
 static void run(const struct conv *conv, int batch, const float *x,
@@ -151,7 +151,7 @@ static void run(const struct conv *conv, int batch, const float *x,
             }
             for (int i = 0; i < count; i++, lines += step) {
                 run_row(conv, &g, lines, at, residual, y);
-                at += (size_t)s->out_width * (size_t)s->channels_out;
+                at += (size_t)s->out_width * (size_t)s->out_pitch;
             }
         }
 }

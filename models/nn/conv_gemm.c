@@ -123,7 +123,7 @@ struct gemm_call conv_gemm_call(const struct conv *conv,
         .piece = g->window,
         .pieces = {1, 1},
         .b = conv->weights + (size_t)group * group_size(conv, g),
-        .ldc = conv->shape.channels_out,
+        .ldc = conv->shape.out_pitch,
         .bias = conv->bias ? conv->bias + channel : NULL,
         .low = conv->low,
         .high = conv->high,
@@ -152,12 +152,12 @@ static void run_pointwise(const struct conv *conv, int batch, const float *x,
 
     for (int row = 0; row < rows; row += block) {
         int count = rows - row < block ? rows - row : block;
-        size_t at = (size_t)row * (size_t)s->channels_out;
+        size_t at = (size_t)row * (size_t)s->out_pitch;
         const float *a = x + (size_t)row * (size_t)s->channels_in;
         for (int i = 0; i < g.groups; i++)
             multiply(conv, &g, i, a + i * g.depth, s->channels_in, count,
                      residual ? residual + at : NULL, y + at);
-        conv_finish(conv, y + at, (size_t)count * (size_t)s->channels_out);
+        conv_finish(conv, y + at, (size_t)count);
     }
 }
 
@@ -173,7 +173,7 @@ static void run_im2col(const struct conv *conv, int batch, const float *x,
                                  .ld = gathered_pitch(&g)};
 
     for (int row = 0; row < rows; row += block) {
-        size_t at = (size_t)row * (size_t)s->channels_out;
+        size_t at = (size_t)row * (size_t)s->out_pitch;
         gather.first = (size_t)row;
         gather.count = rows - row < block ? rows - row : block;
         for (int i = 0; i < g.groups; i++) {
@@ -182,8 +182,7 @@ static void run_im2col(const struct conv *conv, int batch, const float *x,
             multiply(conv, &g, i, scratch, gather.ld, gather.count,
                      residual ? residual + at : NULL, y + at);
         }
-        conv_finish(conv, y + at,
-                    (size_t)gather.count * (size_t)s->channels_out);
+        conv_finish(conv, y + at, (size_t)gather.count);
     }
 }
 

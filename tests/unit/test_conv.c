@@ -15,8 +15,8 @@ struct problem {
     struct conv_post post;
     int batch;
     float *x, *weights, *bias, *residual;
-    size_t outputs;
-    double *expected;
+    size_t pixels, pitch, floats; /* of y, from one pixel to the next, all */
+    double *expected;             /* (pixels, channels_out) */
 };
 
 static struct conv_shape square(int c, int size, int m, int kernel, int stride,
@@ -61,19 +61,24 @@ static double definition(const struct problem *p, int n, int y, int x, int m) {
     return sum;
 }
 
+/* What lies between the channels of a pixel and the next pixel. */
+#define FOREIGN 12345.0f
+
 static void pose(struct problem *p, uint32_t *seed) {
     const struct conv_shape *s = &p->shape;
     size_t window =
         (size_t)(s->channels_in / s->groups * s->kernel[0] * s->kernel[1]);
     size_t m = (size_t)s->channels_out;
-    p->outputs = (size_t)p->batch * (size_t)(s->out_height * s->out_width) * m;
+    p->pixels = (size_t)p->batch * (size_t)(s->out_height * s->out_width);
+    p->pitch = s->out_pitch ? (size_t)s->out_pitch : m;
+    p->floats = (p->pixels - 1) * p->pitch + m;
     p->x = random_floats(
         seed, (size_t)(p->batch * s->height * s->width * s->channels_in), 1);
     p->weights = random_floats(seed, window * m, 3 / sqrtf((float)window));
     p->bias = random_bits(seed) % 2 ? random_floats(seed, m, 1) : NULL;
-    p->residual = p->post.residual ? random_floats(seed, p->outputs, 1) : NULL;
+    p->residual = p->post.residual ? random_floats(seed, p->floats, 1) : NULL;
     p->post.bias = p->bias;
-    p->expected = malloc(p->outputs * sizeof(double));
+    p->expected = malloc(p->pixels * m * sizeof(double));
     assert_non_null(p->expected);
     size_t at = 0;
     for (int n = 0; n < p->batch; n++)
@@ -82,7 +87,7 @@ static void pose(struct problem *p, uint32_t *seed) {
                 for (int k = 0; k < s->channels_out; k++, at++) {
                     double sum = definition(p, n, y, x, k);
                     if (p->residual)
-                        sum += (double)p->residual[at];
+                        sum += (double)p->residual[at / m * p->pitch + at % m];
                     p->expected[at] =
                         exact_activation(&p->post.activation, sum);
                 }
@@ -96,20 +101,32 @@ static void forget(struct problem *p) {
     free(p->expected);
 }
 
+static void fail_at(const struct problem *p, const struct conv *conv,
+                    size_t pixel, int channel, float y) {
+    const struct conv_shape *s = &p->shape;
+    fail_msg("%s on %s: %dx%d/%d of %d channels on %dx%d, groups %d: pixel "
+             "%zu, channel %d of %d is %g, not %g",
+             conv_algorithm(conv), isa_name(conv->kernels->isa), s->kernel[0],
+             s->kernel[1], s->stride[0], s->channels_in, s->height, s->width,
+             s->groups, pixel, channel, s->channels_out, (double)y,
+             p->expected[pixel * (size_t)s->channels_out + (size_t)channel]);
+}
+
 static void compare(const struct problem *p, const struct conv *conv,
                     const float *y) {
-    double tolerance = strncmp(conv_algorithm(conv), "winograd", 8)
-                           ? TOLERANCE
-                           : TOLERANCE_WINOGRAD;
-    const struct conv_shape *s = &p->shape;
-    for (size_t i = 0; i < p->outputs; i++)
-        if (!(fabs((double)y[i] - p->expected[i]) < tolerance))
-            fail_msg("%s on %s: %dx%d/%d of %d channels on %dx%d, groups %d: "
-                     "output %zu of %zu is %g, not %g",
-                     conv_algorithm(conv), isa_name(conv->kernels->isa),
-                     s->kernel[0], s->kernel[1], s->stride[0], s->channels_in,
-                     s->height, s->width, s->groups, i, p->outputs,
-                     (double)y[i], p->expected[i]);
+    bool exact = strncmp(conv_algorithm(conv), "winograd", 8) != 0;
+    double tolerance = exact ? TOLERANCE : TOLERANCE_WINOGRAD;
+    int channels = p->shape.channels_out;
+    for (size_t i = 0; i < p->floats; i++) {
+        size_t pixel = i / p->pitch;
+        int channel = (int)(i % p->pitch);
+        if (channel >= channels)
+            assert_true(y[i] == FOREIGN);
+        else if (!(fabs((double)y[i] - p->expected[pixel * (size_t)channels +
+                                                   (size_t)channel]) <
+                   tolerance))
+            fail_at(p, conv, pixel, channel, y[i]);
+    }
 }
 
 /* The scratch is full of NaN: nothing may be taken from it that was not put
@@ -128,13 +145,17 @@ static void solve(const struct problem *p,
     struct conv *conv = conv_open_with(algorithm, &p->shape, &p->post,
                                        p->weights, batch_max, &err);
     assert_non_null(conv);
-    float *y = malloc(p->outputs * sizeof *y);
+    float *y = malloc(p->floats * sizeof *y);
     float *scratch = dirty_scratch(conv);
     assert_non_null(y);
+    for (size_t i = 0; i < p->floats; i++)
+        y[i] = FOREIGN;
     conv_run(conv, p->batch, p->x, p->residual, y, scratch);
     compare(p, conv, y);
     if (p->residual) {
-        memcpy(y, p->residual, p->outputs * sizeof *y);
+        for (size_t i = 0; i < p->floats; i++)
+            if (i % p->pitch < (size_t)p->shape.channels_out)
+                y[i] = p->residual[i];
         conv_run(conv, p->batch, p->x, y, y, scratch);
         compare(p, conv, y);
     }
@@ -227,6 +248,10 @@ static void random_shapes(void) {
         if (p.shape.out_height < 1 || p.shape.out_width < 1)
             continue;
         p.post.residual = random_bits(&seed) % 2;
+        if (random_bits(&seed) % 3 == 0)
+            p.post.activation.kind = ACTIVATION_SILU;
+        if (random_bits(&seed) % 3 == 0)
+            p.shape.out_pitch = p.shape.channels_out + random_int(&seed, 0, 40);
         check(&p, &seed);
         i++;
     }
@@ -299,6 +324,9 @@ static void conv_refuses_shapes_that_contradict_themselves(void **state) {
     shape = square(6, 8, 6, 3, 1, 1);
     shape.stride[1] = 0;
     refuse(shape, "stride");
+    shape = square(6, 8, 6, 3, 1, 1);
+    shape.out_pitch = 5;
+    refuse(shape, "pixels of 5");
     shape = square(1 << 20, 64, 1, 1, 1, 0);
     refuse(shape, "too large");
 }
