@@ -5,7 +5,6 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +31,21 @@ static const char *in_run(char path[512], const char *folder,
     return path;
 }
 
+/* The parent of a process; 0 where it has ended (zombies have). */
+static pid_t parent_of(pid_t pid) {
+    char path[64], line[512], state = 'Z';
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (end && sscanf(end + 1, " %c %d", &state, &parent) != 2)
+        parent = 0;
+    fclose(file);
+    return state == 'Z' ? 0 : parent;
+}
+
 pid_t stack_pid(const char *part) {
     char path[512];
     int pid = 0;
@@ -41,7 +55,7 @@ pid_t stack_pid(const char *part) {
             pid = 0;
         fclose(file);
     }
-    return pid > 0 && kill(pid, 0) == 0 ? pid : 0;
+    return pid > 0 && parent_of(pid) ? pid : 0;
 }
 
 /* ---- the tree of processes ----------------------------------------------- */
@@ -53,30 +67,19 @@ struct processes {
     } all[PROCESSES_MAX];
 };
 
-static void read_process(struct processes *processes, const char *name) {
-    char path[300], line[512], state;
-    int parent;
-    snprintf(path, sizeof path, "/proc/%s/stat", name);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return;
-    char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (end && sscanf(end + 1, " %c %d", &state, &parent) == 2 &&
-        state != 'Z' && processes->count < PROCESSES_MAX) {
-        processes->all[processes->count].pid = atoi(name);
-        processes->all[processes->count++].parent = parent;
-    }
-    fclose(file);
-}
-
 static void read_processes(struct processes *processes) {
     processes->count = 0;
     DIR *folder = opendir("/proc");
     if (!folder)
         abort();
-    for (struct dirent *entry; (entry = readdir(folder));)
-        if (isdigit((unsigned char)entry->d_name[0]))
-            read_process(processes, entry->d_name);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        pid_t pid = atoi(entry->d_name); /* 0 for what is no process */
+        pid_t parent = pid ? parent_of(pid) : 0;
+        if (parent && processes->count < PROCESSES_MAX) {
+            processes->all[processes->count].pid = pid;
+            processes->all[processes->count++].parent = parent;
+        }
+    }
     closedir(folder);
 }
 
@@ -107,8 +110,13 @@ void stack_kill(const char *part) {
     pid_t pid = stack_pid(part);
     assert_int_not_equal(pid, 0);
     kill(pid, SIGKILL);
-    for (int i = 0; i < 500 && stack_pid(part) == pid; i++)
+    assert_int_equal(stack_await_end(pid), 0);
+}
+
+int stack_await_end(pid_t pid) {
+    for (int i = 0; i < 1000 && parent_of(pid); i++)
         usleep(10000);
+    return parent_of(pid) ? -1 : 0;
 }
 
 int stack_hands(pid_t *hands, int max) {

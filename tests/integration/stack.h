@@ -31,6 +31,10 @@ void stack_kill(const char *part);
  * many. */
 int stack_hands(pid_t *hands, int max);
 
+/* Waits until a process has ended, whether its parent has noticed or not; -1
+ * after 10 s. */
+int stack_await_end(pid_t pid);
+
 /* Waits until the service is ready: all parts run; fails the test after 30 s.
  */
 void stack_await_ready(void);

@@ -82,7 +82,7 @@ static void fault_worker_killed_in_a_batch(void **state) {
     assert_all_answered(&owed);
     stack_await_ready();
     for (int i = 0; i < count; i++) /* they went with their foreman */
-        assert_int_equal(kill(hands[i], 0), -1);
+        assert_int_equal(stack_await_end(hands[i]), 0);
 }
 
 static void fault_front_killed_after_accepting(void **state) {

@@ -178,7 +178,6 @@ static void method_head_and_options(void **state) {
                         reply_header(&get, "Content-Type"));
     http(&(struct request){.method = "OPTIONS", .path = "/api/v1/predictions"},
          &options);
-    assert_in_range(options.status, 200, 204);
     assert_non_null(strstr(reply_header(&options, "Allow"), "POST"));
     reply_free(&get);
     reply_free(&head);
