@@ -60,15 +60,18 @@ static void crew_ends_a_hand_that_hangs(void **state) {
 
 static void crew_survives_a_hand_killed_in_the_middle(void **state) {
     (void)state;
-    bench_start("--hands=2", "--batch=4");
-    for (int i = 0; i < 10; i++)
-        ids[i] = bench_send("slow");
-    bench_await_received();
-    usleep(100000);
+    char text[64];
+    bench_start("--hands=1", "--batch=4");
+    send_batch((const char *const[]){"slow", "slow", "slow", "slow"}, 4);
+    snprintf(text, sizeof text, "event=job-given request=request-%d ",
+             bench.sent);
+    bench_await_log(text);
     kill(bench_hand(0), SIGKILL);
-    bench_collect(ids, 10, types);
-    for (int i = 0; i < 10; i++)
+    bench_collect(ids, 5, types);
+    for (int i = 0; i < 5; i++)
         assert_int_equal(types[i], JOB_DONE);
+    assert_true(bench_logged("event=hand-died"));
+    assert_true(bench_logged("batch=4"));
 }
 
 static void crew_survives_the_nursery(void **state) {
