@@ -83,29 +83,46 @@ process_identity() {
     identity="$1 ${21} $boot"
 }
 
+# process_lives IDENTITY: does that very process still live?
+process_lives() {
+    process_identity "${1%% *}" && [ "$identity" = "$1" ]
+}
+
 # process_recorded FILE: sets `pid` to the process that FILE records, where
 # that very one still lives; status 1 otherwise.
 process_recorded() {
-    [ -r "$1" ] && read -r recorded <"$1" || return 1
-    process_identity "${recorded%% *}" && [ "$identity" = "$recorded" ] ||
+    [ -r "$1" ] && read -r recorded <"$1" && process_lives "$recorded" ||
         return 1
     pid=${recorded%% *}
 }
 
-# process_end FILE SECONDS: ends the process recorded in FILE and what is left
-# of its group, by force where it takes longer, and removes the file.
+# group_lives GROUP: does any process of that group still live?
+group_lives() {
+    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' |
+        awk -v group="$1" '
+            $1 !~ /[ZX]/ && $3 == group { lives = 1 }
+            END { exit !lives }'
+}
+
+# process_end FILE SECONDS: ends the process recorded in FILE, by force where it
+# takes longer, and what is left of its group; removes the file.
 process_end() {
     if process_recorded "$1"; then
-        group=$pid
-        kill -s TERM "$pid" 2>/dev/null || :
+        ended=$recorded group=$pid
+        kill -s TERM "$group" 2>/dev/null || :
         tenths=$(($2 * 10))
-        while [ "$tenths" -gt 0 ] && process_recorded "$1"; do
+        while process_lives "$ended" && [ "$tenths" -gt 0 ]; do
             sleep 0.1
             tenths=$((tenths - 1))
         done
-        ! process_recorded "$1" ||
+        ! process_lives "$ended" ||
             say "${1##*/} did not stop within $2 s; it is killed."
         kill -s KILL -- "-$group" 2>/dev/null || :
+        tenths=20 # to go takes the kernel a moment
+        while group_lives "$group" && [ "$tenths" -gt 0 ]; do
+            sleep 0.1
+            tenths=$((tenths - 1))
+        done
     fi
     rm -f "$1"
 }
