@@ -46,11 +46,14 @@ struct entry {
     struct answer answer; /* doc: NULL until it has ended */
     int64_t created_ms;
     bool processing;
+    bool expected; /* STORED, and the client waits */
+    struct waiter waiter;
 };
 
 struct submission {
     struct call *call;
     struct catalogue_model model;
+    struct wait wait;
     int top_k;
     int count;
     struct entry *entries; /* owned */
@@ -197,8 +200,12 @@ static int admit(const struct submission *submission, struct err *err) {
     return 0;
 }
 
-static int accept_image(const struct submission *submission,
-                        struct entry *entry, struct err *err) {
+/* Acceptance finds what is known already, so that most images need no look-up
+ * before; but a large one is not sent to Redis just to be found there. */
+#define ACCEPT_AT_ONCE_MAX ((size_t)256 << 10)
+
+static int accept_image(struct submission *submission, struct entry *entry,
+                        struct err *err) {
     struct call *call = submission->call;
     struct store_job job = {.id = entry->id,
                             .bytes = entry->bytes,
@@ -206,14 +213,15 @@ static int accept_image(const struct submission *submission,
                             .created_ms = clock_wall_ms()};
     struct store_state state;
     memcpy(job.request, call->request->id, sizeof job.request);
-    if (admit(submission, err) < 0 ||
-        store_accept(call->store, &job, call->service->limits.lease_ms, 0,
+    if (store_accept(call->store, &job, call->service->limits.lease_ms, 0,
                      &state, err) < 0)
         return -1;
     int status = 0;
     if (state.kind == STORE_ACCEPTED) {
         entry->outcome = STORED;
         entry->created_ms = job.created_ms;
+        entry->expected =
+            wait_expect(&submission->wait, &entry->waiter, &entry->id);
         dispatch_submit(call->service->dispatch, &job);
     } else if (!settle(submission, entry, &state, err)) {
         status = err_set(err, "the stored prediction is unreadable");
@@ -222,15 +230,26 @@ static int accept_image(const struct submission *submission,
     return status;
 }
 
-static int take_in(const struct submission *submission, struct entry *entry,
+static int take_in(struct submission *submission, struct entry *entry,
                    struct err *err) {
-    struct store_state state;
-    if (examine(submission, entry, err) < 0 ||
-        store_lookup(submission->call->store, &entry->id, &state, err) < 0)
+    struct err refusal = {0};
+    if (examine(submission, entry, err) < 0)
         return -1;
-    bool settled = settle(submission, entry, &state, err);
-    store_state_free(&state);
-    return settled ? 0 : accept_image(submission, entry, err);
+    bool admitted = admit(submission, &refusal) == 0;
+    if (!admitted || entry->size > ACCEPT_AT_ONCE_MAX) {
+        struct store_state state;
+        if (store_lookup(submission->call->store, &entry->id, &state, err) < 0)
+            return -1;
+        bool settled = settle(submission, entry, &state, err);
+        store_state_free(&state);
+        if (settled)
+            return 0;
+    }
+    if (!admitted) {
+        *err = refusal;
+        return -1;
+    }
+    return accept_image(submission, entry, err);
 }
 
 static void take_in_all(struct submission *submission) {
@@ -248,10 +267,14 @@ static void take_in_all(struct submission *submission) {
 
 /* ---- waiting, where the client prefers that ---------------------------- */
 
-static void wait_for_entry(const struct submission *submission,
-                           struct wait *wait, struct entry *entry) {
+static void wait_for_entry(struct submission *submission, struct entry *entry) {
+    struct wait *wait = &submission->wait;
     struct store_state state;
-    if (wait_for(wait, &entry->id, &state, &entry->err) < 0) {
+    int status =
+        entry->expected
+            ? wait_for_expected(wait, &entry->waiter, &state, &entry->err)
+            : wait_for(wait, &entry->id, &state, &entry->err);
+    if (status < 0) {
         /* It is accepted all the same: the answer is owed, and can be had
          * later. */
         log_event(LOG_WARN, "wait", "request", submission->call->request->id,
@@ -269,15 +292,13 @@ static void wait_for_entry(const struct submission *submission,
     store_state_free(&state);
 }
 
-static void wait_for_all(const struct submission *submission) {
-    struct wait wait;
-    wait_begin(&wait, submission->call);
-    for (int i = 0; i < submission->count && wait.entered; i++) {
+static void wait_for_all(struct submission *submission) {
+    for (int i = 0; i < submission->count && submission->wait.entered; i++) {
         struct entry *entry = &submission->entries[i];
         if (entry->outcome != REFUSED && !entry->answer.doc)
-            wait_for_entry(submission, &wait, entry);
+            wait_for_entry(submission, entry);
     }
-    wait_end(&wait);
+    wait_end(&submission->wait);
 }
 
 /* ---- the answer -------------------------------------------------------- */
@@ -366,6 +387,7 @@ void submit_predictions(struct call *call) {
         read_images(&submission, &err) < 0) {
         response_error(call->response, call->request, &err);
     } else {
+        wait_begin(&submission.wait, call);
         take_in_all(&submission);
         body_free(&call->request->body); /* others may upload meanwhile */
         wait_for_all(&submission);

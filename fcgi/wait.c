@@ -43,26 +43,53 @@ static int look(struct wait *wait, const struct id *id,
     return 0;
 }
 
+/* Sleeps until the waiter is woken, a slice or all of the time is over. */
+static void sleep_a_slice(struct wait *wait, struct waiter *waiter,
+                          int64_t *slice) {
+    int64_t now = clock_ms(), end = now + *slice;
+    waiters_wait(wait->call->service->waiters, waiter,
+                 end < wait->until_ms ? end : wait->until_ms);
+    if (*slice < LOOK_MOST_MS)
+        *slice *= 2;
+}
+
+/* Looks and sleeps in turn; takes the waiter off the list. */
+static int look_until_ended(struct wait *wait, struct waiter *waiter,
+                            int64_t slice, struct store_state *state,
+                            struct err *err) {
+    struct waiters *waiters = wait->call->service->waiters;
+    int status;
+    while ((status = look(wait, &waiter->id, state, err)) == 0 &&
+           state->kind == STORE_PENDING && clock_ms() < wait->until_ms &&
+           !waiters_stopped(waiters)) {
+        store_state_free(state);
+        sleep_a_slice(wait, waiter, &slice);
+    }
+    waiters_remove(waiters, waiter);
+    return status;
+}
+
 int wait_for(struct wait *wait, const struct id *id, struct store_state *state,
              struct err *err) {
+    struct waiter waiter;
     if (!wait->entered)
         return look(wait, id, state, err);
-    struct waiters *waiters = wait->call->service->waiters;
-    struct waiter waiter;
-    int64_t slice = LOOK_FIRST_MS, now;
-    int status;
-    waiters_add(waiters, &waiter, id);
-    while ((status = look(wait, id, state, err)) == 0 &&
-           state->kind == STORE_PENDING &&
-           (now = clock_ms()) < wait->until_ms && !waiters_stopped(waiters)) {
-        int64_t left = wait->until_ms - now;
-        waiters_wait(waiters, &waiter, now + (left < slice ? left : slice));
-        if (slice < LOOK_MOST_MS)
-            slice *= 2;
-        store_state_free(state);
-    }
-    waiters_remove(waiters, &waiter);
-    return status;
+    waiters_add(wait->call->service->waiters, &waiter, id);
+    return look_until_ended(wait, &waiter, LOOK_FIRST_MS, state, err);
+}
+
+bool wait_expect(struct wait *wait, struct waiter *waiter,
+                 const struct id *id) {
+    if (wait->entered)
+        waiters_add(wait->call->service->waiters, waiter, id);
+    return wait->entered;
+}
+
+int wait_for_expected(struct wait *wait, struct waiter *waiter,
+                      struct store_state *state, struct err *err) {
+    int64_t slice = LOOK_MOST_MS;
+    sleep_a_slice(wait, waiter, &slice);
+    return look_until_ended(wait, waiter, slice, state, err);
 }
 
 int wait_poll_ms(const struct service *service) {
