@@ -23,7 +23,8 @@
  *                credits it grants from now on (earlier ones are void)
  *     CREDIT     number more jobs are welcome
  *     DONE       the result of id is in Redis (also where it is a failure that
- *                lies in the image); attempt and request id are the job's
+ *                lies in the image); attempt and request id are the job's;
+ *                body is that result, for those who wait, or nothing
  *     FAILED     id could not be answered this time (hand died, Redis away);
  *                body is a sentence; the front tries again; attempt and
  *                request id are the job's

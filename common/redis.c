@@ -261,6 +261,51 @@ redisReply *redis_run(struct redis *redis, struct redis_call *call,
     }
 }
 
+/* Sends all and reads the replies. -1: the connection is lost; *idle where it
+ * had been closed before it was used. */
+static int pipeline(struct redis *redis, struct redis_call *const *calls,
+                    int count, redisReply **replies, bool *idle,
+                    struct err *err) {
+    redisContext *context = redis->context;
+    for (int i = 0; i < count; i++) {
+        aim(redis, calls[i], false);
+        redisAppendCommandArgv(context, calls[i]->count, calls[i]->word,
+                               calls[i]->len);
+    }
+    for (int i = 0; i < count; i++) {
+        errno = 0;
+        if (redisGetReply(context, (void **)&replies[i]) == REDIS_OK &&
+            replies[i])
+            continue;
+        *idle = i == 0 && (context->err == REDIS_ERR_EOF || errno == EPIPE ||
+                           errno == ECONNRESET);
+        redis_unavailable(err, context->errstr);
+        disconnect(redis);
+        return -1;
+    }
+    return 0;
+}
+
+int redis_run_all(struct redis *redis, struct redis_call *const *calls,
+                  int count, redisReply **replies, struct err *err) {
+    memset(replies, 0, (size_t)count * sizeof *replies);
+    bool fresh = !redis->context, idle = false;
+    if (fresh && connect_redis(redis, err) < 0)
+        return -1;
+    int status = pipeline(redis, calls, count, replies, &idle, err);
+    if (status < 0 && idle && !fresh && connect_redis(redis, err) == 0)
+        status = pipeline(redis, calls, count, replies, &idle, err);
+    for (int i = 0; i < count; i++) {
+        if (!replies[i] || replies[i]->type != REDIS_REPLY_ERROR)
+            continue;
+        /* Once more on its own: redis_run() knows what can be mended. */
+        freeReplyObject(replies[i]);
+        replies[i] = redis_run(redis, calls[i], err);
+        status = replies[i] ? status : -1;
+    }
+    return status;
+}
+
 int64_t redis_run_number(struct redis *redis, struct redis_call *call,
                          struct err *err) {
     redisReply *reply = redis_run(redis, call, err);

@@ -48,6 +48,12 @@ void redis_add_number(struct redis_call *call, int64_t number);
 redisReply *redis_run(struct redis *redis, struct redis_call *call,
                       struct err *err);
 
+/* Several calls in one round trip, in their order; replies[i] belongs to
+ * calls[i] and is NULL where that one failed, `err` then says why the last of
+ * them did. 0 where none failed. */
+int redis_run_all(struct redis *redis, struct redis_call *const *calls,
+                  int count, redisReply **replies, struct err *err);
+
 /* The same for calls that answer an integer, which is not negative; or -1. */
 int64_t redis_run_number(struct redis *redis, struct redis_call *call,
                          struct err *err);

@@ -327,13 +327,36 @@ int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
     return run_job(store, &c.call, id, job, err);
 }
 
+static void begin_claim(struct id_call *c, const struct id *id,
+                        int64_t lease_ms, bool with_bytes) {
+    begin(c, SCRIPT_CLAIM, id);
+    redis_add_number(&c->call, lease_ms);
+    redis_add_number(&c->call, with_bytes);
+}
+
 int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
                 bool with_bytes, struct store_job *job, struct err *err) {
     struct id_call c;
-    begin(&c, SCRIPT_CLAIM, id);
-    redis_add_number(&c.call, lease_ms);
-    redis_add_number(&c.call, with_bytes);
+    begin_claim(&c, id, lease_ms, with_bytes);
     return run_job(store, &c.call, id, job, err);
+}
+
+void store_claim_all(struct store *store, struct store_claim *claims, int count,
+                     int64_t lease_ms, struct err *err) {
+    struct id_call calls[STORE_BATCH_MAX];
+    struct redis_call *pointers[STORE_BATCH_MAX] = {0};
+    redisReply *replies[STORE_BATCH_MAX];
+    for (int i = 0; i < count; i++) {
+        begin_claim(&calls[i], &claims[i].id, lease_ms, claims[i].with_bytes);
+        pointers[i] = &calls[i].call;
+    }
+    redis_run_all(store->redis, pointers, count, replies, err);
+    for (int i = 0; i < count; i++) {
+        claims[i].claimed = replies[i] ? read_job(replies[i], &claims[i].id,
+                                                  &claims[i].job, err)
+                                       : -1;
+        freeReplyObject(replies[i]);
+    }
 }
 
 int store_renew(struct store *store, const struct id *ids, int count,
@@ -380,18 +403,41 @@ int64_t store_pending_count(struct store *store, struct err *err) {
     return redis_run_number(store->redis, &call, err);
 }
 
+static void begin_finish(struct id_call *c, const struct id *id,
+                         const char *json, size_t len, int ttl_s) {
+    begin(c, SCRIPT_FINISH, id);
+    redis_add_bytes(&c->call, json, len);
+    redis_add_number(&c->call, ttl_s);
+}
+
 int store_finish(struct store *store, const struct id *id, const char *json,
                  size_t len, int ttl_s, bool *written, struct err *err) {
     struct id_call c;
-    begin(&c, SCRIPT_FINISH, id);
-    redis_add_bytes(&c.call, json, len);
-    redis_add_number(&c.call, ttl_s);
+    begin_finish(&c, id, json, len, ttl_s);
     int64_t fresh = redis_run_number(store->redis, &c.call, err);
     if (fresh < 0)
         return -1;
     if (written)
         *written = fresh != 0;
     return 0;
+}
+
+void store_finish_all(struct store *store, struct store_result *results,
+                      int count, int ttl_s, struct err *err) {
+    struct id_call calls[STORE_BATCH_MAX];
+    struct redis_call *pointers[STORE_BATCH_MAX] = {0};
+    redisReply *replies[STORE_BATCH_MAX];
+    for (int i = 0; i < count; i++) {
+        begin_finish(&calls[i], results[i].id, results[i].json, results[i].len,
+                     ttl_s);
+        pointers[i] = &calls[i].call;
+    }
+    redis_run_all(store->redis, pointers, count, replies, err);
+    for (int i = 0; i < count; i++) {
+        results[i].finished =
+            replies[i] && replies[i]->type == REDIS_REPLY_INTEGER;
+        freeReplyObject(replies[i]);
+    }
 }
 
 int store_forget(struct store *store, const struct id *id, struct err *err) {

@@ -100,6 +100,18 @@ int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
 int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
                 bool with_bytes, struct store_job *job, struct err *err);
 
+/* The same for up to STORE_BATCH_MAX jobs in one round trip; claims[i].claimed
+ * is 1, 0, or -1 with `err` saying why the last of those failed. */
+#define STORE_BATCH_MAX 16
+struct store_claim {
+    struct id id;
+    bool with_bytes;
+    struct store_job job; /* owned after the call, where claimed is 1 */
+    int claimed;
+};
+void store_claim_all(struct store *store, struct store_claim *claims, int count,
+                     int64_t lease_ms, struct err *err);
+
 /* New lease for jobs that this front queues or has given to a live worker;
  * those that are no longer pending are left alone. A lease of 0 ms gives them
  * up: any front may adopt them at once. */
@@ -118,6 +130,18 @@ int64_t store_pending_count(struct store *store, struct err *err);
  * NULL) tells. A failure of the service does not stay; it is replaced. */
 int store_finish(struct store *store, const struct id *id, const char *json,
                  size_t len, int ttl_s, bool *written, struct err *err);
+
+/* The same for up to STORE_BATCH_MAX results in one round trip; `finished`
+ * tells of each whether it is there, `err` why the last of the others is not.
+ */
+struct store_result {
+    const struct id *id;
+    const char *json;
+    size_t len;
+    bool finished;
+};
+void store_finish_all(struct store *store, struct store_result *results,
+                      int count, int ttl_s, struct err *err);
 
 /* Forgets a result; 1 forgotten, 0 there was none. */
 int store_forget(struct store *store, const struct id *id, struct err *err);

@@ -51,18 +51,28 @@ static void note_redis(struct leases *leases, int status,
     leases->away = status < 0;
 }
 
-static void claim(struct leases *leases, struct note *note) {
-    struct store_job job = {0};
+/* Claims in a row, up to STORE_BATCH_MAX of them, in one round trip. Returns
+ * the note behind them. */
+static struct note *claim(struct leases *leases, struct note *note) {
+    struct store_claim claims[STORE_BATCH_MAX];
     struct err err = {0};
-    int claimed =
-        store_claim(leases->store, &note->job.id, leases->options.lease_ms,
-                    note->with_bytes, &job, &err);
-    note_redis(leases, claimed, &err);
-    if (claimed > 0)
-        report_job(leases, NOTE_CLAIMED, &job);
-    else
-        report(leases, claimed == 0 ? NOTE_GONE : NOTE_UNAVAILABLE,
-               &note->job.id);
+    int count = 0;
+    for (; note && note->kind == NOTE_CLAIM && count < STORE_BATCH_MAX;
+         note = note->next)
+        claims[count++] = (struct store_claim){.id = note->job.id,
+                                               .with_bytes = note->with_bytes};
+    store_claim_all(leases->store, claims, count, leases->options.lease_ms,
+                    &err);
+    for (int i = 0; i < count; i++) {
+        int claimed = claims[i].claimed;
+        note_redis(leases, claimed, &err);
+        if (claimed > 0)
+            report_job(leases, NOTE_CLAIMED, &claims[i].job);
+        else
+            report(leases, claimed == 0 ? NOTE_GONE : NOTE_UNAVAILABLE,
+                   &claims[i].id);
+    }
+    return note;
 }
 
 static int adopt_id(struct leases *leases, const struct id *id) {
@@ -116,7 +126,6 @@ static void fail(struct leases *leases, struct note *note) {
 }
 
 static void (*const tasks[])(struct leases *, struct note *) = {
-    [NOTE_CLAIM] = claim,
     [NOTE_ADOPT] = adopt,
     [NOTE_RENEW] = renew,
     [NOTE_FAIL] = fail,
@@ -137,11 +146,18 @@ static void sweep(struct leases *leases) {
 /* ---- the thread -------------------------------------------------------- */
 
 static void run_tasks(struct leases *leases) {
-    struct note *next;
-    for (struct note *note = mailbox_take(leases->tasks); note; note = next) {
-        next = note->next;
-        tasks[note->kind](leases, note);
-        note_free(note);
+    struct note *note = mailbox_take(leases->tasks);
+    while (note) {
+        struct note *end = note->next;
+        if (note->kind == NOTE_CLAIM)
+            end = claim(leases, note);
+        else
+            tasks[note->kind](leases, note);
+        while (note != end) {
+            struct note *done = note;
+            note = note->next;
+            note_free(done);
+        }
     }
 }
 

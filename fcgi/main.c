@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
         .jobs = "ipc://run/jobs.sock",
         .redis = "127.0.0.1:6379",
         .log_level = "info",
-        .threads = 32,
+        .threads = 64,
         .images = 32,
         .pending = 1024,
         .attempts = 3,

@@ -107,9 +107,12 @@ static void measure(struct schedule *s, int64_t now) {
 }
 
 static void on_done(struct schedule *s, struct worker *worker,
-                    const struct job_header *header) {
+                    const struct job_header *header, const char *body,
+                    size_t size) {
     if (worker)
         add_credits(worker, 1);
+    if (size > 0)
+        waiters_tell(s->jobs.waiters, &header->id, body, size);
     struct pending_job *job = pending_find(s->jobs.pending, &header->id);
     if (!job) { /* e.g. answered late by a worker that was taken for gone */
         waiters_wake(s->jobs.waiters, &header->id);
@@ -159,7 +162,7 @@ bool schedule_message(struct schedule *s, const void *identity, size_t len,
         on_ready(s, worker, identity, len, header, body, size);
         return false;
     case JOB_DONE:
-        on_done(s, worker, header);
+        on_done(s, worker, header, body, size);
         break;
     case JOB_FAILED:
         on_failed(s, worker, header, body, size);

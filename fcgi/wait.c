@@ -53,13 +53,23 @@ static void sleep_a_slice(struct wait *wait, struct waiter *waiter,
         *slice *= 2;
 }
 
+/* Its result came with the wake-up. */
+static bool was_told(struct wait *wait, struct waiter *waiter,
+                     struct store_state *state) {
+    *state = (struct store_state){.kind = STORE_RESULT};
+    state->json =
+        waiters_take(wait->call->service->waiters, waiter, &state->json_len);
+    return state->json != NULL;
+}
+
 /* Looks and sleeps in turn; takes the waiter off the list. */
 static int look_until_ended(struct wait *wait, struct waiter *waiter,
                             int64_t slice, struct store_state *state,
                             struct err *err) {
     struct waiters *waiters = wait->call->service->waiters;
-    int status;
-    while ((status = look(wait, &waiter->id, state, err)) == 0 &&
+    int status = 0;
+    while (!was_told(wait, waiter, state) &&
+           (status = look(wait, &waiter->id, state, err)) == 0 &&
            state->kind == STORE_PENDING && clock_ms() < wait->until_ms &&
            !waiters_stopped(waiters)) {
         store_state_free(state);

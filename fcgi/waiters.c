@@ -70,6 +70,8 @@ void waiters_remove(struct waiters *waiters, struct waiter *waiter) {
         waiter->next->prev = waiter->prev;
     pthread_mutex_unlock(&waiters->mutex);
     pthread_cond_destroy(&waiter->wake);
+    free(waiter->result);
+    waiter->result = NULL;
 }
 
 bool waiters_wait(struct waiters *waiters, struct waiter *waiter,
@@ -97,6 +99,29 @@ void waiters_wake(struct waiters *waiters, const struct id *id) {
         if (memcmp(w->id.text, id->text, ID_LEN) == 0)
             wake(w);
     pthread_mutex_unlock(&waiters->mutex);
+}
+
+void waiters_tell(struct waiters *waiters, const struct id *id,
+                  const char *result, size_t len) {
+    pthread_mutex_lock(&waiters->mutex);
+    for (struct waiter *w = waiters->first; w; w = w->next)
+        if (memcmp(w->id.text, id->text, ID_LEN) == 0) {
+            if (!w->result && len > 0)
+                w->result = strndup(result, len); /* NULL: it looks itself */
+            w->result_len = len;
+            wake(w);
+        }
+    pthread_mutex_unlock(&waiters->mutex);
+}
+
+char *waiters_take(struct waiters *waiters, struct waiter *waiter,
+                   size_t *len) {
+    pthread_mutex_lock(&waiters->mutex);
+    char *result = waiter->result;
+    waiter->result = NULL;
+    *len = waiter->result_len;
+    pthread_mutex_unlock(&waiters->mutex);
+    return result;
 }
 
 void waiters_stop(struct waiters *waiters) {

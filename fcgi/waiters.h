@@ -12,10 +12,10 @@
  *         waiters_leave(waiters);
  *     }
  *
- * A wake-up says that it is worth looking, nothing more: what another front
- * dispatches wakes nobody here, so wait in slices. Only so many may wait at a
- * time (half of the threads), so that the rest goes on answering. Safe from
- * any thread.
+ * A wake-up says that it is worth looking; with a result it saves the look.
+ * What another front dispatches wakes nobody here, so wait in slices. Only so
+ * many may wait at a time (half of the threads), so that the rest goes on
+ * answering. Safe from any thread.
  */
 #ifndef CONVOY_WAITERS_H
 #define CONVOY_WAITERS_H
@@ -30,6 +30,8 @@ struct waiters;
 struct waiter { /* on the stack of its thread */
     struct id id;
     bool woken;
+    char *result; /* owned, NUL-terminated: what it was woken with, or NULL */
+    size_t result_len;
     pthread_cond_t wake;
     struct waiter *prev, *next;
 };
@@ -48,6 +50,13 @@ void waiters_remove(struct waiters *waiters, struct waiter *waiter);
 bool waiters_wait(struct waiters *waiters, struct waiter *waiter,
                   int64_t until_ms);
 void waiters_wake(struct waiters *waiters, const struct id *id);
+
+/* The same with the result; it is copied for each. */
+void waiters_tell(struct waiters *waiters, const struct id *id,
+                  const char *result, size_t len);
+
+/* What it was told, owned by the caller then, or NULL. */
+char *waiters_take(struct waiters *waiters, struct waiter *waiter, size_t *len);
 
 /* The program ends: all are woken, and nobody enters any more. */
 void waiters_stop(struct waiters *waiters);

@@ -180,9 +180,8 @@ static void report(struct front *front, const struct job_header *job,
                                 .id = job->id,
                                 .attempt = job->attempt};
     memcpy(header.request, job->request, sizeof header.request);
-    const char *reason = answer->failed && answer->text ? answer->text : "";
     front->open_jobs--;
-    say(front, &header, reason, strlen(reason));
+    say(front, &header, answer->text ? answer->text : "", answer->len);
 }
 
 void link_report(struct link *link, const struct task *task) {

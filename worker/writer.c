@@ -86,8 +86,12 @@ static void announce(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
 }
 
-static void write_one(struct writer *w) {
-    struct task *task = task_list_take(&w->in);
+static void hand_back(struct writer *w, struct task *task) {
+    task_list_append(&w->out, task);
+    eventfd_write(w->event, 1);
+}
+
+static void write_one(struct writer *w, struct task *task) {
     bool done = false;
     while (!done && !w->closing) {
         pthread_mutex_unlock(&w->mutex);
@@ -96,8 +100,32 @@ static void write_one(struct writer *w) {
         if (!done)
             pause_a_little(w);
     }
-    task_list_append(&w->out, task);
-    eventfd_write(w->event, 1);
+    hand_back(w, task);
+}
+
+/* What has come together goes to Redis in one round trip; what did not get
+ * there is tried one by one. */
+static void write_batch(struct writer *w) {
+    struct task *tasks[STORE_BATCH_MAX];
+    struct store_result results[STORE_BATCH_MAX];
+    int count = 0;
+    while (count < STORE_BATCH_MAX &&
+           (tasks[count] = task_list_take(&w->in)) != NULL) {
+        const struct task *task = tasks[count];
+        results[count++] = (struct store_result){.id = &task->header.id,
+                                                 .json = task->answer.text,
+                                                 .len = task->answer.len};
+    }
+    pthread_mutex_unlock(&w->mutex);
+    if (!*w->away.text)
+        store_finish_all(w->store, results, count, w->ttl_s, NULL);
+    pthread_mutex_lock(&w->mutex);
+    for (int i = 0; i < count; i++)
+        if (results[i].finished)
+            hand_back(w, tasks[i]);
+    for (int i = 0; i < count; i++)
+        if (!results[i].finished)
+            write_one(w, tasks[i]);
 }
 
 static void *run(void *argument) {
@@ -105,7 +133,7 @@ static void *run(void *argument) {
     pthread_mutex_lock(&w->mutex);
     while (!w->closing) {
         if (w->in.count > 0)
-            write_one(w);
+            write_batch(w);
         else if (w->notice.json)
             announce(w);
         else

@@ -153,6 +153,25 @@ static int map_block(const struct nn_cam *cam) {
     return block;
 }
 
+#define LANES 16
+
+/* Sums side by side, which the compiler makes vectors of: a single one would
+ * have to be added to in order. */
+static float dot(const float *weights, const float *features, ptrdiff_t stride,
+                 int channels) {
+    float sums[LANES] = {0}, sum = 0;
+    int c = 0;
+    if (stride == 1)
+        for (; c + LANES <= channels; c += LANES)
+            for (int i = 0; i < LANES; i++)
+                sums[i] += weights[c + i] * features[c + i];
+    for (int i = 0; i < LANES; i++)
+        sum += sums[i];
+    for (; c < channels; c++)
+        sum += weights[c] * features[c * stride];
+    return sum;
+}
+
 /* The map of class `k` for entry `n`, averaged over blocks, into `cells`. */
 static void sum_map(const struct nn_cam *cam, int n, int k, int block,
                     float *cells) {
@@ -164,11 +183,8 @@ static void sum_map(const struct nn_cam *cam, int n, int k, int block,
         for (int x = 0; x < cam->width; x++) {
             const float *f = cam->features + n * cam->stride_n +
                              y * cam->stride_h + x * cam->stride_w;
-            float sum = 0;
-            for (int c = 0; c < cam->channels; c++)
-                sum += weights[c] * f[c * cam->stride_c];
             int cell = y / block * width + x / block;
-            cells[cell] += sum;
+            cells[cell] += dot(weights, f, cam->stride_c, cam->channels);
             counts[cell]++;
         }
     for (int i = 0; i < CLASSIFIER_MAP_CELLS && counts[i]; i++)
