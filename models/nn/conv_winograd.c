@@ -45,7 +45,7 @@ static int block_tiles(const struct conv *conv, int tile) {
     int tiles = BLOCK_BYTES / a_tile / unit * unit;
     if (tiles < 2 * unit)
         tiles = 2 * unit;
-    return tiles < all ? tiles : all;
+    return 4 * all > 5 * tiles ? tiles : all; /* rather than two small ones */
 }
 
 /* Floats from plane to plane: an odd number of cache lines, so that the same
@@ -184,10 +184,13 @@ static void run(const struct conv *conv, int batch, const float *x,
     out.then = conv->bounded ? NULL : &conv->activation;
 
     memset(memory, 0, (size_t)s->channels_in * sizeof *memory);
+    /* Blocks as equal as they can be: all weights pass by for a small one, too.
+     */
     int tiles = tiles_of(conv, tile, batch);
-    for (int first = 0; first < tiles; first += block) {
+    int blocks = (tiles + block - 1) / block;
+    for (int first = 0; blocks > 0; first += in.count, blocks--) {
         in.first = out.first = first;
-        in.count = out.count = tiles - first < block ? tiles - first : block;
+        in.count = out.count = (tiles - first + blocks - 1) / blocks;
         k->input(&in);
         multiply(conv, &in, &out);
         k->output(&out);

@@ -42,6 +42,7 @@ peer_open() {
 
 # load SCRIPT URL CONNECTIONS SECONDS: prints wrk's RESULT line.
 load() {
+    sleep 1 # what the last load left behind is over
     wrk -t 1 -c "$3" -d "$4s" --timeout 30s -s "$here/$1" "$2" \
         >"$work/wrk.log" 2>&1 || die "wrk failed: $(cat "$work/wrk.log")"
     grep '^RESULT' "$work/wrk.log" ||
