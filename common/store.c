@@ -327,27 +327,15 @@ int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
     return run_job(store, &c.call, id, job, err);
 }
 
-static void begin_claim(struct id_call *c, const struct id *id,
-                        int64_t lease_ms, bool with_bytes) {
-    begin(c, SCRIPT_CLAIM, id);
-    redis_add_number(&c->call, lease_ms);
-    redis_add_number(&c->call, with_bytes);
-}
-
-int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
-                bool with_bytes, struct store_job *job, struct err *err) {
-    struct id_call c;
-    begin_claim(&c, id, lease_ms, with_bytes);
-    return run_job(store, &c.call, id, job, err);
-}
-
 void store_claim_all(struct store *store, struct store_claim *claims, int count,
                      int64_t lease_ms, struct err *err) {
     struct id_call calls[STORE_BATCH_MAX];
     struct redis_call *pointers[STORE_BATCH_MAX] = {0};
     redisReply *replies[STORE_BATCH_MAX];
     for (int i = 0; i < count; i++) {
-        begin_claim(&calls[i], &claims[i].id, lease_ms, claims[i].with_bytes);
+        begin(&calls[i], SCRIPT_CLAIM, &claims[i].id);
+        redis_add_number(&calls[i].call, lease_ms);
+        redis_add_number(&calls[i].call, claims[i].with_bytes);
         pointers[i] = &calls[i].call;
     }
     redis_run_all(store->redis, pointers, count, replies, err);

@@ -94,14 +94,10 @@ int store_accept(struct store *store, const struct store_job *job,
 int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
                 struct store_job *job, struct err *err);
 
-/* The job is about to be handed to a worker: attempts + 1, lease anew, its
- * bytes fetched where `with_bytes`. Returns 1 done, 0 where it is no longer
- * pending (answered meanwhile). */
-int store_claim(struct store *store, const struct id *id, int64_t lease_ms,
-                bool with_bytes, struct store_job *job, struct err *err);
-
-/* The same for up to STORE_BATCH_MAX jobs in one round trip; claims[i].claimed
- * is 1, 0, or -1 with `err` saying why the last of those failed. */
+/* Jobs are about to be handed to workers: attempts + 1, lease anew, the bytes
+ * fetched where `with_bytes`. One round trip for up to STORE_BATCH_MAX of them;
+ * `claimed` is 1 done, 0 where the job is no longer pending (answered
+ * meanwhile), or -1 with `err` saying why the last of those failed. */
 #define STORE_BATCH_MAX 16
 struct store_claim {
     struct id id;

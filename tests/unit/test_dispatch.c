@@ -331,11 +331,13 @@ static void dispatch_gives_up_what_had_its_attempts(void **state) {
                              .size = 4,
                              .request = "req-1",
                              .created_ms = 1};
-    struct store_job claimed;
     struct store_state accepted;
     store_accept(front.store, &left, 1, 0, &accepted, NULL);
-    for (int i = 0; i < 3; i++)
-        store_claim(front.store, &left.id, 1, false, &claimed, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct store_claim claim = {.id = left.id};
+        store_claim_all(front.store, &claim, 1, 1, NULL);
+        assert_int_equal(claim.claimed, 1);
+    }
     ready(1);
     int64_t until = clock_ms() + FRONT_SOON_MS;
     while (look(7, NULL) != STORE_RESULT && clock_ms() < until)

@@ -46,6 +46,13 @@ static enum store_kind accept_job(int n, int64_t lease_ms) {
     return kind;
 }
 
+static int claim(const struct id *id, bool with_bytes, struct store_job *job) {
+    struct store_claim one = {.id = *id, .with_bytes = with_bytes};
+    store_claim_all(store, &one, 1, 60000, &err);
+    *job = one.job;
+    return one.claimed;
+}
+
 /* One command straight to the server, past the store; its reply as a number
  * (integers) or a length (texts), -1 for nil. */
 static long long ask(const char *format, ...) {
@@ -95,14 +102,14 @@ static void store_accepts_once_and_keeps_the_bytes(void **state) {
     assert_int_equal(seen.size, 5);
 
     struct store_job job;
-    assert_int_equal(store_claim(store, &id, 60000, true, &job, &err), 1);
+    assert_int_equal(claim(&id, true, &job), 1);
     assert_int_equal(job.attempts, 1);
     assert_int_equal(job.size, 5);
     assert_memory_equal(job.bytes, "a\0b\r\n", 5);
     assert_string_equal(job.request, "req-1");
     assert_int_equal(job.created_ms, 1795492761123);
     store_job_free(&job);
-    assert_int_equal(store_claim(store, &id, 60000, false, &job, &err), 1);
+    assert_int_equal(claim(&id, false, &job), 1);
     assert_int_equal(job.attempts, 2);
     assert_null(job.bytes);
     assert_int_equal(job.size, 5);
@@ -117,7 +124,7 @@ static void store_knows_nothing_of_what_it_never_saw(void **state) {
     struct store_job job;
     assert_int_equal(store_lookup(store, &id, &seen, &err), 0);
     assert_int_equal(seen.kind, STORE_NONE);
-    assert_int_equal(store_claim(store, &id, 1000, true, &job, &err), 0);
+    assert_int_equal(claim(&id, true, &job), 0);
     assert_int_equal(store_adopt(store, &id, 1000, &job, &err), 0);
     assert_int_equal(store_forget(store, &id, &err), 0);
 }
@@ -238,8 +245,7 @@ static void store_takes_a_large_image(void **state) {
     job.size = size;
     struct store_state seen;
     assert_int_equal(store_accept(store, &job, 1000, 0, &seen, &err), 0);
-    assert_int_equal(store_claim(store, &job.id, 1000, true, &claimed, &err),
-                     1);
+    assert_int_equal(claim(&job.id, true, &claimed), 1);
     assert_int_equal(claimed.size, size);
     assert_memory_equal(claimed.bytes, bytes, size);
     store_job_free(&claimed);
@@ -251,6 +257,73 @@ static void store_survives_a_script_flush(void **state) {
     accept_job(14, 1000);
     ask("SCRIPT FLUSH");
     assert_int_equal(accept_job(14, 1000), STORE_PENDING);
+}
+
+static void store_claims_many_at_once(void **state) {
+    (void)state;
+    struct store_claim claims[STORE_BATCH_MAX] = {0};
+    for (int i = 0; i < STORE_BATCH_MAX; i++) {
+        claims[i].id = an_id(100 + i);
+        claims[i].with_bytes = i % 2 == 0;
+        if (i != 3)
+            accept_job(100 + i, 1000);
+    }
+    ask("SCRIPT FLUSH"); /* each is then sent once more, as text */
+    store_claim_all(store, claims, STORE_BATCH_MAX, 60000, &err);
+    for (int i = 0; i < STORE_BATCH_MAX; i++) {
+        assert_int_equal(claims[i].claimed, i != 3);
+        if (i == 3)
+            continue;
+        assert_string_equal(claims[i].job.id.text, claims[i].id.text);
+        assert_int_equal(claims[i].job.attempts, 1);
+        assert_int_equal(claims[i].job.bytes != NULL, i % 2 == 0);
+        store_job_free(&claims[i].job);
+    }
+}
+
+static void store_finishes_many_at_once(void **state) {
+    (void)state;
+    struct id ids[3];
+    struct store_result results[3];
+    struct store_state seen;
+    for (int i = 0; i < 3; i++) {
+        accept_job(120 + i, 60000);
+        ids[i] = an_id(120 + i);
+        results[i] = (struct store_result){
+            .id = &ids[i], .json = GOOD, .len = strlen(GOOD)};
+    }
+    store_finish_all(store, results, 3, 60, &err);
+    assert_int_equal(store_pending_count(store, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(results[i].finished);
+        assert_int_equal(store_lookup(store, &ids[i], &seen, &err), 0);
+        assert_int_equal(seen.kind, STORE_RESULT);
+        assert_string_equal(seen.json, GOOD);
+        store_state_free(&seen);
+    }
+}
+
+static void store_tells_what_of_many_failed(void **state) {
+    (void)state;
+    struct id id = an_id(130);
+    struct store_claim claims[2] = {{.id = id}, {.id = an_id(131)}};
+    struct store_result result = {.id = &id, .json = GOOD, .len = strlen(GOOD)};
+    accept_job(130, 60000);
+    private_redis_stop(&server);
+    store_claim_all(store, claims, 2, 60000, &err);
+    assert_int_equal(claims[0].claimed, -1);
+    assert_int_equal(claims[1].claimed, -1);
+    assert_string_equal(err.problem, "store-unavailable");
+    store_finish_all(store, &result, 1, 60, &err);
+    assert_false(result.finished);
+    private_redis_again(&server);
+    store_finish_all(store, &result, 1, 60, &err);
+    assert_true(result.finished);
+    /* And at once where it was restarted between two calls. */
+    private_redis_stop(&server);
+    private_redis_again(&server);
+    store_finish_all(store, &result, 1, 60, &err);
+    assert_true(result.finished);
 }
 
 static void store_comes_back_with_redis(void **state) {
@@ -405,6 +478,9 @@ int main(void) {
         with_store(store_drops_a_pending_entry_without_a_job),
         with_store(store_takes_a_large_image),
         with_store(store_survives_a_script_flush),
+        with_store(store_claims_many_at_once),
+        with_store(store_finishes_many_at_once),
+        with_store(store_tells_what_of_many_failed),
         with_store(store_comes_back_with_redis),
         with_store(store_gives_a_hung_redis_a_bounded_time),
         with_store(store_says_when_redis_takes_no_writes),

@@ -62,6 +62,28 @@ static void waiters_sleep_through_what_is_not_theirs(void **state) {
     waiters_close(waiters);
 }
 
+static void waiters_are_told_the_result(void **state) {
+    (void)state;
+    struct waiters *waiters = waiters_open(2);
+    struct waiter first, second, other;
+    size_t len;
+    waiters_add(waiters, &first, &a);
+    waiters_add(waiters, &second, &a);
+    waiters_add(waiters, &other, &b);
+    waiters_tell(waiters, &a, "{}garbage", 2);
+    assert_true(waiters_wait(waiters, &first, clock_ms() + LONG_MS));
+    char *result = waiters_take(waiters, &first, &len);
+    assert_string_equal(result, "{}");
+    assert_int_equal(len, 2);
+    free(result);
+    assert_null(waiters_take(waiters, &first, &len)); /* once */
+    assert_null(waiters_take(waiters, &other, &len));
+    waiters_remove(waiters, &first);
+    waiters_remove(waiters, &second); /* what nobody took goes with it */
+    waiters_remove(waiters, &other);
+    waiters_close(waiters);
+}
+
 static void *wake_soon(void *waiters) {
     struct timespec soon = {.tv_nsec = 10000000};
     nanosleep(&soon, NULL);
@@ -103,6 +125,7 @@ int main(void) {
         cmocka_unit_test(waiters_have_so_many_places),
         cmocka_unit_test(waiters_wake_before_the_wait_counts),
         cmocka_unit_test(waiters_sleep_through_what_is_not_theirs),
+        cmocka_unit_test(waiters_are_told_the_result),
         cmocka_unit_test(waiters_are_woken_by_another_thread),
         cmocka_unit_test(waiters_stop_wakes_all_and_lets_nobody_in),
     };
