@@ -1,5 +1,6 @@
 #include "models/train/augment.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Of the CIFAR-10 training images. */
@@ -17,6 +18,8 @@ const struct augment augment_cifar10 = {
 struct change {
     int down, right; /* the image's top left corner in the padded one */
     bool flip;
+    bool zoomed;
+    float zoom_y, zoom_x;    /* pixels of the image a pixel of the result */
     int cut_row, cut_column; /* of the result */
 };
 
@@ -24,6 +27,44 @@ static int reflect(int i, int size) {
     if (i < 0)
         return -i;
     return i < size ? i : 2 * size - 2 - i;
+}
+
+/* Where a line or column of the result lies between two of the image. */
+struct between {
+    int first, second;
+    float weight; /* of the second */
+};
+
+static struct between between(int i, int size, float zoom, int move) {
+    float half = (float)(size - 1) / 2;
+    float at = ((float)i - half) * zoom + half + (float)move;
+    float below = floorf(at);
+    return (struct between){reflect((int)below, size),
+                            reflect((int)below + 1, size), at - below};
+}
+
+/* Bilinear. */
+static void write_zoomed(const struct augment *policy, struct shape shape,
+                         const uint8_t *pixels, const struct change *change,
+                         float *out) {
+    for (int y = 0; y < shape.height; y++) {
+        struct between v =
+            between(y, shape.height, change->zoom_y, change->down);
+        const uint8_t *upper = pixels + v.first * shape.width * 3;
+        const uint8_t *lower = pixels + v.second * shape.width * 3;
+        for (int x = 0; x < shape.width; x++) {
+            struct between h =
+                between(change->flip ? shape.width - 1 - x : x, shape.width,
+                        change->zoom_x, change->right);
+            for (int c = 0; c < 3; c++) {
+                float a = upper[h.first * 3 + c], b = lower[h.first * 3 + c];
+                a += (upper[h.second * 3 + c] - a) * h.weight;
+                b += (lower[h.second * 3 + c] - b) * h.weight;
+                a += (b - a) * v.weight;
+                *out++ = (a / 255 - policy->mean[c]) / policy->deviation[c];
+            }
+        }
+    }
 }
 
 static void write_image(const struct augment *policy, struct shape shape,
@@ -46,6 +87,17 @@ static void write_image(const struct augment *policy, struct shape shape,
     }
 }
 
+/* Both ways alike: a half as likely as a double. */
+static void draw_zoom(const struct augment *policy, struct rng *rng,
+                      struct change *change) {
+    float most = logf(1 + policy->zoom);
+    change->zoomed = rng_below(rng, 2) == 1;
+    float size = rng_uniform(rng, -most, most);
+    float aspect = rng_uniform(rng, -most, most) / 4;
+    change->zoom_y = expf(size - aspect);
+    change->zoom_x = expf(size + aspect);
+}
+
 static struct change draw(const struct augment *policy, struct shape shape,
                           uint32_t image, int epoch, uint64_t seed) {
     struct rng rng;
@@ -64,6 +116,8 @@ static struct change draw(const struct augment *policy, struct shape shape,
         change.cut_column =
             (int)rng_below(&rng, (uint32_t)(shape.width - policy->cutout + 1));
     }
+    if (policy->zoom > 0)
+        draw_zoom(policy, &rng, &change);
     return change;
 }
 
@@ -82,8 +136,8 @@ void augment_fill(const struct augment *policy, const struct dataset *set,
     size_t size = shape_size(set->shape);
     for (int i = 0; i < count; i++, out += size) {
         struct change change = draw(policy, set->shape, order[i], epoch, seed);
-        write_image(policy, set->shape, set->pixels + order[i] * size, &change,
-                    out);
+        (change.zoomed ? write_zoomed : write_image)(
+            policy, set->shape, set->pixels + order[i] * size, &change, out);
         cut_out(policy, set->shape, &change, out);
     }
 }

@@ -14,6 +14,11 @@
  * A fourth, *cutout* (DeVries and Taylor 2017, arXiv 1708.04552), blanks a
  * square at a random place of the image, against overfitting in long runs.
  *
+ * A fifth, *zoom*, is for photographs, whose object is seldom as large in the
+ * picture as in the training images: every other image is drawn larger or
+ * smaller by up to 1 + zoom, its aspect changed by up to the root of that. What
+ * keeps its size keeps its pixels too, as sharp as they are.
+ *
  * Each image draws from a random stream of its own (seed, epoch, place in the
  * data set), so a batch is the same whichever thread fills it.
  */
@@ -23,8 +28,9 @@
 #include "models/train/dataset.h"
 
 struct augment {
-    int translate; /* pixels, less than the image's side; 0: none */
+    int translate; /* pixels, less than a quarter of the side; 0: none */
     int cutout;    /* side of the square, less than the image's; 0: none */
+    float zoom;    /* 0: none; at most 1 */
     bool flip;
     float mean[3], deviation[3]; /* of pixels scaled to 0..1 */
 };

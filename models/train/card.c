@@ -96,7 +96,11 @@ static void put_recipe(FILE *out, struct trainer *t, const char *command) {
             "ends in a global average, for the sake of the\nactivation maps; "
             "batches of %d; more epochs.\n\n",
             command, s->batch);
-    char cutout[64] = "";
+    char cutout[64] = "", zoom[80] = "";
+    if (s->zoom > 0)
+        snprintf(zoom, sizeof zoom,
+                 ";\n  every other image larger or smaller by up to %g",
+                 1 + s->zoom);
     if (s->cutout > 0)
         snprintf(cutout, sizeof cutout,
                  ";\n  a square of %d x %d pixels blanked", s->cutout,
@@ -112,10 +116,10 @@ static void put_recipe(FILE *out, struct trainer *t, const char *command) {
             "falling to 7 %% at the end; lookahead\n"
             "- label smoothing %g; crops moved by up to %d pixels with "
             "reflected borders;\n  horizontal flips that alternate from epoch "
-            "to epoch%s\n"
+            "to epoch%s%s\n"
             "- %d epochs, seed %llu; %.0f minutes of training\n\n",
             s->momentum, s->rate, s->weight_decay, s->smoothing,
-            trainer_augment(t)->translate, cutout, s->epochs,
+            trainer_augment(t)->translate, zoom, cutout, s->epochs,
             (unsigned long long)s->seed, trainer_seconds(t) / 60);
 }
 

@@ -31,7 +31,7 @@ struct command {
 /* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints: --resume goes by
  * them. */
 #define SETTINGS 2
-#define SETTINGS_END (SETTINGS + 10)
+#define SETTINGS_END (SETTINGS + 12)
 #define ROWS (SETTINGS_END + 4)
 
 static void make_rows(struct command *c, struct option_row rows[ROWS]) {
@@ -54,6 +54,10 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "share of the target spread over all classes"},
         {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
          "side of a square blanked in each image; 0: none"},
+        {"translate", "PIXELS", OPTION_INT, &s->translate, 0, 1024,
+         "by which each image is moved at most; 0: none"},
+        {"zoom", "Z", OPTION_NUMBER, &s->zoom, 0, 1,
+         "every other image is made larger or smaller by up to 1 + Z"},
         {"width", "W", OPTION_NUMBER, &s->width, 0, 64,
          "times the channels of the blocks"},
         {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,

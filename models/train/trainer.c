@@ -22,6 +22,7 @@ const struct settings trainer_defaults = {
     .epochs = 20,
     .batch = 512,
     .validation = 5000,
+    .translate = 2,
 };
 
 #define WHITEN_IMAGES 5000          /* as in the original */
@@ -77,6 +78,11 @@ static int check_settings(const struct settings *s, struct shape input,
                        "a cut-out square of %d pixels leaves nothing of images "
                        "of %d x %d",
                        s->cutout, input.width, input.height);
+    if (s->translate < 0 || s->translate > input.height / 4 ||
+        s->translate > input.width / 4 || !(s->zoom >= 0 && s->zoom <= 1))
+        return err_set(err,
+                       "images are moved by 0 to a quarter of their side and "
+                       "zoomed by 0 to 1");
     return 0;
 }
 
@@ -104,6 +110,8 @@ struct trainer *trainer_open(const struct settings *settings,
     t->settings = *settings;
     t->policy = augment_cifar10;
     t->policy.cutout = settings->cutout;
+    t->policy.translate = settings->translate;
+    t->policy.zoom = (float)settings->zoom;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};
     if (check_settings(settings, images->shape, err) < 0 ||

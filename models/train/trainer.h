@@ -32,11 +32,13 @@ struct settings {
     double width;
     double rate, momentum, weight_decay; /* optimiser.h */
     double smoothing;                    /* loss.h */
+    double zoom;                         /* augment.h */
     uint64_t seed;
     int32_t epochs;
     int32_t batch;
     int32_t validation; /* images at the end that are held out */
     int32_t cutout;     /* augment.h */
+    int32_t translate;  /* likewise */
 };
 
 extern const struct settings trainer_defaults;
