@@ -88,6 +88,13 @@ struct classification {
 
 struct classifier_run *classifier_run_open(const struct classifier *c,
                                            int batch_max, struct err *err);
+
+/* The same, but the scores of a picture are the mean of those of 1, 2 (and
+ * mirrored) or 6 views (and moved by a pixel), at as many times the cost;
+ * activation maps are those of the picture as it is. */
+struct classifier_run *classifier_run_open_views(const struct classifier *c,
+                                                 int batch_max, int views,
+                                                 struct err *err);
 void classifier_run_close(struct classifier_run *run);
 
 /* Classifies `count` images, in chunks of batch_max. A bad image fails alone.

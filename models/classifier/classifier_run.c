@@ -4,6 +4,7 @@
  */
 #include "models/classifier/classifier_private.h"
 #include "models/classifier/codec.h"
+#include "models/classifier/views.h"
 
 #include "common/clock.h"
 
@@ -18,10 +19,13 @@
 struct classifier_run {
     const struct classifier *c;
     struct nn_session *session;
-    int batch_max;
+    int batch_max; /* pictures */
+    int view_count;
+    const struct view *views;
     struct image image;
     struct preprocess_work work;
-    int *slots; /* (batch_max) which picture of the chunk is in which entry */
+    int *slots;    /* (batch_max) which picture of the chunk was fed when */
+    float *scores; /* (batch_max * view_count, classes), where views > 1 */
 };
 
 struct nn_session *classifier_session_open(const struct classifier *c,
@@ -37,20 +41,45 @@ struct nn_session *classifier_session_open(const struct classifier *c,
     return nn_session_open(c->network, &options, err);
 }
 
-struct classifier_run *classifier_run_open(const struct classifier *c,
-                                           int batch_max, struct err *err) {
+static int check_views(const struct classifier *c, int views, struct err *err) {
+    if (!views_find(views))
+        return err_set(err, "a picture has 1, 2 or 6 views, not %d", views);
+    if (views > 1 && c->fixed_batch)
+        return err_set(err,
+                       "%s: its file fixes the batch at %d; for several views "
+                       "of a picture export it with an open one",
+                       c->name, c->fixed_batch);
+    return 0;
+}
+
+static int allocate(struct classifier_run *run, struct err *err) {
+    size_t pictures = (size_t)run->batch_max;
+    size_t scores =
+        pictures * (size_t)run->view_count * (size_t)run->c->classes;
+    run->slots = calloc(pictures, sizeof *run->slots);
+    run->scores = calloc(scores, sizeof *run->scores);
+    if (!run->slots || !run->scores)
+        return err_set(err, "not enough memory to run %s", run->c->name);
+    return 0;
+}
+
+struct classifier_run *classifier_run_open_views(const struct classifier *c,
+                                                 int batch_max, int views,
+                                                 struct err *err) {
+    if (check_views(c, views, err) < 0)
+        return NULL;
     struct classifier_run *run = calloc(1, sizeof *run);
-    if (c->fixed_batch)
-        batch_max = c->fixed_batch;
-    if (run)
-        run->slots = calloc((size_t)batch_max, sizeof *run->slots);
-    if (!run || !run->slots) {
+    if (!run) {
         err_set(err, "not enough memory to run %s", c->name);
-        goto fail;
+        return NULL;
     }
     run->c = c;
-    run->batch_max = batch_max;
-    run->session = classifier_session_open(c, batch_max, err);
+    run->batch_max = c->fixed_batch ? c->fixed_batch : batch_max;
+    run->view_count = views;
+    run->views = views_find(views);
+    if (allocate(run, err) < 0)
+        goto fail;
+    run->session = classifier_session_open(c, run->batch_max * views, err);
     if (!run->session)
         goto fail;
     return run;
@@ -59,12 +88,18 @@ fail:
     return NULL;
 }
 
+struct classifier_run *classifier_run_open(const struct classifier *c,
+                                           int batch_max, struct err *err) {
+    return classifier_run_open_views(c, batch_max, 1, err);
+}
+
 void classifier_run_close(struct classifier_run *run) {
     if (run) {
         nn_session_close(run->session);
         image_free(&run->image);
         preprocess_work_free(&run->work);
         free(run->slots);
+        free(run->scores);
         free(run);
     }
 }
@@ -78,17 +113,24 @@ static void fail(struct classification *out, const struct err *err) {
     out->err = *err;
 }
 
-/* Picture in run->image -> entry `slot` of the batch. */
+/* Picture in run->image -> entry `slot` of the batch and its further views
+ * behind it. */
 static int feed(struct classifier_run *run, int slot,
                 struct classification *out, struct err *err) {
     const struct classifier *c = run->c;
     const struct image *image = &run->image;
+    size_t size = 3 * (size_t)c->width * (size_t)c->height;
     float *tensor = nn_session_input(run->session, 0);
-    tensor += (size_t)slot * 3 * (size_t)c->width * (size_t)c->height;
+    tensor += (size_t)slot * (size_t)run->view_count * size;
     out->width = image->shown_width;
     out->height = image->shown_height;
     preprocess_region(&c->preprocess, out->width, out->height, out->map_region);
-    return preprocess_apply(&c->preprocess, &run->work, image, tensor, err);
+    if (preprocess_apply(&c->preprocess, &run->work, image, tensor, err) < 0)
+        return -1;
+    struct view_shape shape = {c->height, c->width, c->channels_last};
+    for (int v = 1; v < run->view_count; v++)
+        view_write(&run->views[v], shape, tensor, tensor + (size_t)v * size);
+    return 0;
 }
 
 /* Turns logits into probabilities, in place of `scores`' reading: the largest
@@ -219,7 +261,22 @@ static void explain(const struct nn_cam *cam, int n,
     }
 }
 
-/* Runs the first `count` entries; out[slots[n]] belongs to entry n. */
+/* The scores of the last run, a row a view; the first row of a picture has
+ * become the mean of its views. */
+static const float *average(struct classifier_run *run, int count) {
+    const float *scores = nn_session_output(run->session, 0);
+    int classes = run->c->classes, views = run->view_count;
+    if (views == 1)
+        return scores;
+    size_t picture = (size_t)views * (size_t)classes;
+    memcpy(run->scores, scores, (size_t)count * picture * sizeof *scores);
+    for (int n = 0; n < count; n++)
+        views_average(run->views, views, run->scores + (size_t)n * picture,
+                      classes);
+    return run->scores;
+}
+
+/* Runs the first `count` pictures; out[slots[n]] belongs to the n-th. */
 static void infer(struct classifier_run *run, int count, int top_k,
                   struct classification *out) {
     const struct classifier *c = run->c;
@@ -227,23 +284,25 @@ static void infer(struct classifier_run *run, int count, int top_k,
     if (count == 0)
         return;
     double start = clock_seconds();
-    int batch = c->fixed_batch ? c->fixed_batch : count;
+    size_t views = (size_t)run->view_count;
+    int batch = c->fixed_batch ? c->fixed_batch : count * run->view_count;
     int status = nn_session_run(run->session, batch, &err);
     double ms = (clock_seconds() - start) * 1000;
     if (status < 0)
         err.problem = "worker-failed";
-    const float *scores = nn_session_output(run->session, 0);
+    const float *scores = status == 0 ? average(run, count) : NULL;
     struct nn_cam cam;
     bool mapped = status == 0 && nn_session_cam(run->session, &cam) &&
                   cam.classes == c->classes;
     for (int n = 0; n < count; n++) {
         struct classification *o = &out[run->slots[n]];
         o->infer_ms = ms;
-        if (status < 0 || score(c, scores + (size_t)n * (size_t)c->classes,
-                                top_k, o, &err) < 0)
+        if (status < 0 ||
+            score(c, scores + (size_t)n * views * (size_t)c->classes, top_k, o,
+                  &err) < 0)
             fail(o, &err);
         else if (mapped)
-            explain(&cam, n, o);
+            explain(&cam, n * run->view_count, o);
     }
 }
 

@@ -21,7 +21,7 @@
 struct evaluation {
     const struct classifier *c;
     const struct samples *samples;
-    int batch;
+    int batch, views;
     atomic_int next, done, top1, top5, unread;
     atomic_int *right; /* (classes) of each class, by top 1 */
     atomic_bool failed;
@@ -83,7 +83,8 @@ static void *work(void *argument) {
     struct evaluation *e = argument;
     struct err err = {0};
     struct classification *out = calloc((size_t)e->batch, sizeof *out);
-    struct classifier_run *run = classifier_run_open(e->c, e->batch, &err);
+    struct classifier_run *run =
+        classifier_run_open_views(e->c, e->batch, e->views, &err);
     if (!out || !run) {
         pthread_mutex_lock(&e->lock);
         e->err = err;
@@ -150,20 +151,21 @@ static int report(const struct evaluation *e, double seconds, int threads,
     double balanced = balanced_accuracy(e);
     if (json)
         return command_json(json_pack(
-            "{s:f,s:f,s:f,s:i,s:i,s:f,s:f,s:i,s:i,s:s,s:s}", "top1", top1,
+            "{s:f,s:f,s:f,s:i,s:i,s:f,s:f,s:i,s:i,s:i,s:s,s:s}", "top1", top1,
             "top5", top5, "balanced_accuracy", balanced, "images",
             e->samples->count, "unreadable", (int)e->unread,
             "images_per_second", count / seconds, "seconds", seconds, "batch",
-            e->batch, "threads", threads, "model", classifier_name(e->c),
-            "version", classifier_version(e->c)));
+            e->batch, "views", e->views, "threads", threads, "model",
+            classifier_name(e->c), "version", classifier_version(e->c)));
     printf("%s (version %s)\n", classifier_name(e->c),
            classifier_version(e->c));
     printf("  top-1              %.2f %% (%d of %d)\n", 100 * top1, e->top1,
            e->samples->count);
     printf("  top-5              %.2f %%\n", 100 * top5);
     printf("  balanced accuracy  %.2f %%\n", 100 * balanced);
-    printf("  images a second    %.0f (%d threads, batches of %d)\n",
-           count / seconds, threads, e->batch);
+    printf("  images a second    %.0f (%d threads, batches of %d, %d view%s)\n",
+           count / seconds, threads, e->batch, e->views,
+           e->views == 1 ? "" : "s");
     if (e->unread)
         printf("  unreadable         %d, counted as wrong\n", e->unread);
     return 0;
@@ -191,13 +193,14 @@ static int evaluate(struct evaluation *e, int threads, struct err *err) {
 struct wish {
     struct option_list cifar10;
     const char *folder;
-    int batch, threads, json;
+    int batch, views, threads, json;
 };
 
 static int eval(const char *model, const struct wish *wish, struct err *err) {
     struct samples samples = {0};
     struct evaluation e = {.samples = &samples,
                            .batch = wish->batch,
+                           .views = wish->views,
                            .lock = PTHREAD_MUTEX_INITIALIZER};
     int rc = -1;
     struct classifier *c = classifier_load(model, err);
@@ -224,8 +227,8 @@ static int eval(const char *model, const struct wish *wish, struct err *err) {
 }
 
 int eval_main(int argc, char **argv) {
-    struct wish wish = {.batch = 32,
-                        .threads = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+    struct wish wish = {
+        .batch = 32, .views = 1, .threads = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     struct option_list words = {0};
     struct err err = {0};
     int status;
@@ -236,6 +239,9 @@ int eval_main(int argc, char **argv) {
          "pictures in a folder a class, named as the labels"},
         {"batch", "N", OPTION_INT, &wish.batch, 1, BATCH_MAX,
          "images that go through at once"},
+        {"views", "N", OPTION_INT, &wish.views, 1, 6,
+         "looks at each picture: 1; 2, also mirrored; 6, also moved by a "
+         "pixel"},
         {"threads", "N", OPTION_INT, &wish.threads, 1, 1024, "threads"},
         {"json", NULL, OPTION_FLAG, &wish.json, 0, 0,
          "one JSON object on one line"},
