@@ -100,6 +100,9 @@ char *prediction_encode(const struct prediction *p) {
     json_object_set_new(doc, "image", encode_image(p));
     if (p->succeeded) {
         json_object_set_new(doc, "predictions", encode_top(p));
+        if (p->confidence != CONFIDENCE_UNKNOWN)
+            json_object_set_new(doc, "confident",
+                                json_boolean(p->confidence == CONFIDENCE_HIGH));
     } else {
         json_object_set_new(doc, "error", encode_error(p));
         json_object_set_new(doc, "permanent", json_boolean(p->permanent));
@@ -208,6 +211,10 @@ static int decode_outcome(const json_t *doc, struct prediction *p) {
     if (copy_text(doc, "status", status, sizeof status) < 0)
         return -1;
     p->succeeded = strcmp(status, "succeeded") == 0;
+    const json_t *confident = json_object_get(doc, "confident");
+    if (confident)
+        p->confidence =
+            json_is_true(confident) ? CONFIDENCE_HIGH : CONFIDENCE_LOW;
     if (p->succeeded)
         return decode_top(doc, p) < 0 || (maps && decode_maps(maps, p) < 0) ? -1
                                                                             : 0;

@@ -9,10 +9,10 @@
  *     prediction_free(&p);
  *
  * The stored document has the API's own fields (id, status, model, image,
- * predictions, timings, created_at, completed_at, or error) with all scores
- * that were kept; the front cuts to top_k and adds links. Activation maps lie
- * beside them under "maps": {width, height, region: [x, y, w, h], labels:
- * [index...], cells: base64 of labels x height x width bytes}.
+ * predictions, confident, timings, created_at, completed_at, or error) with all
+ * scores that were kept; the front cuts to top_k and adds links. Activation
+ * maps lie beside them under "maps": {width, height, region: [x, y, w, h],
+ * labels: [index...], cells: base64 of labels x height x width bytes}.
  */
 #ifndef CONVOY_PREDICTION_H
 #define CONVOY_PREDICTION_H
@@ -27,6 +27,13 @@
 #define PREDICTION_TOP_MAX 32
 #define PREDICTION_MAPS_MAX 5
 #define PREDICTION_MAP_CELLS 1024
+
+/* Whether the best answer may be asserted, or is a guess. */
+enum prediction_confidence {
+    CONFIDENCE_UNKNOWN, /* the model names no threshold */
+    CONFIDENCE_LOW,
+    CONFIDENCE_HIGH
+};
 
 struct prediction {
     struct id id;
@@ -44,6 +51,7 @@ struct prediction {
         int index;
         float score;
     } top[PREDICTION_TOP_MAX];
+    enum prediction_confidence confidence;
     int map_count, map_width, map_height; /* maps of top[0..map_count) */
     float map_region[4];
     uint8_t *maps; /* owned, (map_count, map_height, map_width), or NULL */

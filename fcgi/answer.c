@@ -88,6 +88,8 @@ static json_t *ended_json(const struct prediction *p, int top_k) {
         set(doc, "predictions", top_json(p, top_k));
     else
         set(doc, "error", problem_json(p->problem, p->detail));
+    if (p->confidence != CONFIDENCE_UNKNOWN)
+        set(doc, "confident", json_boolean(p->confidence == CONFIDENCE_HIGH));
     set(doc, "timings", timings_json(p));
     set(doc, "created_at", time_json(p->created_ms));
     set(doc, "completed_at", time_json(p->completed_ms));

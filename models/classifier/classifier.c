@@ -7,6 +7,7 @@
 
 #include "common/digest.h"
 #include "common/file.h"
+#include "models/classifier/confidence.h"
 #include "models/nn/gemm.h"
 
 #include <limits.h>
@@ -152,10 +153,14 @@ static int count_classes(struct classifier *c, const char *path,
     return status;
 }
 
+/* config.json, and labels.txt where that names no labels. */
 static int read_labels(struct classifier *c, const struct part parts[FILES],
                        struct digest *digest, struct err *err) {
     const struct part *config = &parts[CONFIG], *text = &parts[LABELS];
     bool found = false;
+    if (config->bytes && confidence_read(config->bytes, config->size,
+                                         config->path, &c->threshold, err) < 0)
+        return -1;
     if (config->bytes &&
         labels_read_config(&c->labels, config->bytes, config->size,
                            config->path, c->classes, &found, err) < 0)
@@ -266,6 +271,10 @@ int classifier_width(const struct classifier *c) {
 
 int classifier_height(const struct classifier *c) {
     return c->height;
+}
+
+float classifier_threshold(const struct classifier *c) {
+    return c->threshold;
 }
 
 bool classifier_explainable(const struct classifier *c) {

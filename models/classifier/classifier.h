@@ -57,6 +57,8 @@ int classifier_classes(const struct classifier *c);
 const char *classifier_label(const struct classifier *c, int index);
 int classifier_width(const struct classifier *c); /* of the network's input */
 int classifier_height(const struct classifier *c);
+/* Below this score the best answer is a guess; 0: the folder does not say. */
+float classifier_threshold(const struct classifier *c);
 bool classifier_explainable(const struct classifier *c);
 const struct nn_model *classifier_network(const struct classifier *c);
 

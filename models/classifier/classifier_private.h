@@ -17,6 +17,7 @@ struct classifier {
     struct preprocess preprocess;
     struct labels labels;
     int classes;
+    float threshold; /* see classifier_threshold() */
     int width, height;
     int fixed_batch; /* the file allows only this batch; 0: any */
     bool channels_last;

@@ -36,6 +36,9 @@ static void print_text(const struct classifier *c, const char *path,
     }
     printf("%s (%s, %d x %d, decoded in %.1f ms, inferred in %.1f ms)\n", path,
            r->format, r->width, r->height, r->decode_ms, r->infer_ms);
+    if (r->top[0].score < classifier_threshold(c))
+        printf("  not sure: the best score is below %g\n",
+               (double)classifier_threshold(c));
     for (int i = 0; i < r->top_count; i++)
         printf("  %6.2f %%  %s\n", 100 * (double)r->top[i].score,
                classifier_label(c, r->top[i].index));
@@ -52,10 +55,15 @@ static json_t *to_json(const struct classifier *c, const char *path,
             top, json_pack("{s:s,s:i,s:f}", "label",
                            classifier_label(c, r->top[i].index), "index",
                            r->top[i].index, "score", (double)r->top[i].score));
-    return json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:o}", "file", path, "format",
-                     r->format, "width", r->width, "height", r->height,
-                     "decode_ms", r->decode_ms, "infer_ms", r->infer_ms,
-                     "predictions", top);
+    json_t *root = json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:o}", "file", path,
+                             "format", r->format, "width", r->width, "height",
+                             r->height, "decode_ms", r->decode_ms, "infer_ms",
+                             r->infer_ms, "predictions", top);
+    if (classifier_threshold(c) > 0)
+        json_object_set_new(
+            root, "confident",
+            json_boolean(r->top[0].score >= classifier_threshold(c)));
+    return root;
 }
 
 static int write_heatmap(const char *path, const struct classification *r,

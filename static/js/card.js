@@ -179,9 +179,9 @@ export class Card {
     if (prediction.links?.heatmap) this.#showMap(this.#chosen);
   }
 
-  #drawVerdict({ predictions: [best] }) {
+  #drawVerdict({ predictions: [best], confident }) {
     const { confidence, label, percent } = this.#parts;
-    confidence.textContent = confidenceWords(best.score);
+    confidence.textContent = confidenceWords(best.score, confident);
     label.textContent = shortLabel(best.label);
     percent.textContent = formatPercent(best.score);
   }

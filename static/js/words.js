@@ -18,7 +18,9 @@ export function shortLabel(label) {
   return labelName(label.split(',')[0]);
 }
 
-export function confidenceWords(score) {
+// confident: what the model's own threshold says, where it names one.
+export function confidenceWords(score, confident) {
+  if (confident === false) return t('unsure');
   return t(score >= CERTAIN ? 'certain' : score >= PROBABLE ? 'probable' : 'unsure');
 }
 
@@ -27,7 +29,7 @@ export function outcomeWords(submission) {
   const { file, problem, prediction } = submission;
   if (problem) return t('said-failed', { name: file.name, problem: problemWords(problem) });
   const best = prediction.predictions[0];
-  return t('said-answer', {
+  return t(prediction.confident === false ? 'said-unsure' : 'said-answer', {
     name: file.name, label: shortLabel(best.label), percent: formatPercent(best.score),
   });
 }

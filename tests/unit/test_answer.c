@@ -60,6 +60,19 @@ static void assert_shown(const char *expected_json) {
     json_decref(expected);
 }
 
+static void answer_says_whether_it_is_confident(void **state) {
+    (void)state;
+    struct prediction p = a_success();
+    show(&p, 1);
+    assert_null(json_object_get(answer.doc, "confident"));
+    p.confidence = CONFIDENCE_LOW;
+    show(&p, 1);
+    assert_true(json_is_false(json_object_get(answer.doc, "confident")));
+    p.confidence = CONFIDENCE_HIGH;
+    show(&p, 1);
+    assert_true(json_is_true(json_object_get(answer.doc, "confident")));
+}
+
 static void answer_is_cut_to_top_k(void **state) {
     (void)state;
     struct prediction p = a_success();
@@ -177,6 +190,7 @@ static int free_answer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answer_says_whether_it_is_confident),
         cmocka_unit_test(answer_is_cut_to_top_k),
         cmocka_unit_test(answer_without_map_has_no_link_to_it),
         cmocka_unit_test(answer_failure_is_a_problem),

@@ -30,6 +30,7 @@ static void fill(struct prediction *p) {
     p->top[1].label = strdup("dog");
     p->top[1].index = 5;
     p->top[1].score = 1e-9f;
+    p->confidence = CONFIDENCE_LOW;
     p->map_count = 2;
     p->map_width = 3;
     p->map_height = 2;
@@ -68,6 +69,7 @@ static void prediction_comes_back_as_it_was(void **state) {
         assert_int_equal(q.top[i].index, p.top[i].index);
         assert_true(q.top[i].score == p.top[i].score); /* to the last bit */
     }
+    assert_int_equal(q.confidence, CONFIDENCE_LOW);
     assert_int_equal(q.map_count, 2);
     assert_int_equal(q.map_width, 3);
     assert_int_equal(q.map_height, 2);

@@ -41,7 +41,7 @@ export default {
 
   'certain': 'Almost certainly',
   'probable': 'Probably',
-  'unsure': 'Unsure. At best',
+  'unsure': 'Not sure. At best',
   'activation-map': 'Activation map',
   'photo': 'Photo',
   'map': 'Map',
@@ -72,6 +72,7 @@ export default {
   'shrink': 'Send a smaller JPEG instead',
 
   'said-answer': '{name}: {label}, {percent}',
+  'said-unsure': '{name}: not sure; at best {label}, {percent}',
   'said-failed': '{name}: {problem}',
   'said-added': { one: '{n} image added', other: '{n} images added' },
 

@@ -76,6 +76,7 @@ export default {
   'shrink': 'Отправить уменьшенный JPEG',
 
   'said-answer': '{name}: {label}, {percent}',
+  'said-unsure': '{name}: сеть не уверена; ближе всего {label}, {percent}',
   'said-failed': '{name}: {problem}',
   'said-added': {
     one: 'Добавлена {n} картинка',
