@@ -120,7 +120,8 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err);
 /* Each table ends with a row without a name. */
 extern const struct op ops_unary[], ops_binary[], ops_shape[], ops_move[],
     ops_gather[], ops_pad[], ops_resize[], ops_reduce[], ops_line[],
-    ops_normalise[], ops_matmul[], ops_conv[], ops_pool[], ops_quantise[];
+    ops_normalise[], ops_matmul[], ops_conv[], ops_pool[], ops_quantise[],
+    ops_qlinear[];
 
 const struct attribute *node_attribute(const struct node *node,
                                        const char *name);

@@ -2,6 +2,7 @@
  * Products of matrices, by gemm.h.
  */
 #include "models/nn/gemm.h"
+#include "models/nn/matmul.h"
 #include "models/nn/number.h"
 #include "models/nn/op.h"
 #include "models/nn/strided.h"
@@ -84,99 +85,30 @@ static void run_gemm(struct op_call *call) {
 /* ---- MatMul ---------------------------------------------------------------
  */
 
-/* As NumPy's matmul: a vector on the left is a row, on the right a column. */
-struct matmul {
-    struct tensor a, b, batch; /* of rank 2 and more; batch: the axes before */
-    int64_t m, n, k;
-};
-
-static int matmul_of(const struct op_call *call, struct matmul *mm,
-                     struct err *err) {
-    const struct tensor *a = call->inputs[0], *b = call->inputs[1];
-    char text_a[128], text_b[128];
-
-    *mm = (struct matmul){.a = *a, .b = *b};
-    if (a->rank == 0 || b->rank == 0)
-        return err_set(err, "MatMul of a scalar");
-    if (a->rank == 1) {
-        mm->a.rank = 2;
-        mm->a.dims[1] = a->dims[0];
-        mm->a.dims[0] = 1;
-    }
-    if (b->rank == 1) {
-        mm->b.rank = 2;
-        mm->b.dims[1] = 1;
-    }
-    const int64_t *da = mm->a.dims + mm->a.rank - 2,
-                  *db = mm->b.dims + mm->b.rank - 2;
-    mm->m = da[0];
-    mm->k = da[1];
-    mm->n = db[1];
-    if (db[0] != mm->k || !countable(mm->m, mm->n, mm->k))
-        return err_set(err, "MatMul of %s and %s does not fit",
-                       tensor_text(a, text_a, sizeof text_a),
-                       tensor_text(b, text_b, sizeof text_b));
-    mm->a.rank -= 2;
-    mm->b.rank -= 2;
-    return op_broadcast(&mm->a, &mm->b, &mm->batch.rank, mm->batch.dims, err);
-}
-
 static int infer_matmul(struct op_call *call, struct err *err) {
     struct matmul mm;
     if (op_types(call, 0, TYPE_BIT(NN_FLOAT32), err) < 0 ||
         op_types(call, 1, TYPE_BIT(NN_FLOAT32), err) < 0 ||
-        matmul_of(call, &mm, err) < 0)
+        matmul_of(call, 0, 1, &mm, err) < 0)
         return -1;
-    int rank = mm.batch.rank;
-    if (rank + 2 > NN_MAX_RANK)
-        return err_set(err, "MatMul of rank %d", rank + 2);
-    if (call->inputs[0]->rank > 1)
-        mm.batch.dims[rank++] = mm.m;
-    if (call->inputs[1]->rank > 1)
-        mm.batch.dims[rank++] = mm.n;
-    return op_output(call, 0, NN_FLOAT32, rank, mm.batch.dims, err);
-}
-
-/* Distances between the matrices of one operand along the axes of the batch. */
-static void batch_strides(const struct tensor *t, const struct tensor *batch,
-                          int64_t matrix, ptrdiff_t *strides) {
-    const int missing = batch->rank - t->rank;
-    ptrdiff_t own[NN_MAX_RANK];
-    strided_of_dims(own, t->dims, t->rank);
-    for (int i = 0; i < batch->rank; i++)
-        strides[i] = i < missing || t->dims[i - missing] == 1
-                         ? 0
-                         : own[i - missing] * matrix;
+    return matmul_output(call, 0, 1, &mm, NN_FLOAT32, err);
 }
 
 static void run_matmul(struct op_call *call) {
-    ptrdiff_t of_a[NN_MAX_RANK], of_b[NN_MAX_RANK];
-    int64_t at[NN_MAX_RANK] = {0};
+    const float *a = call->inputs[0]->data, *b = call->inputs[1]->data;
     float *y = call->outputs[0].data;
     struct matmul mm;
 
-    matmul_of(call, &mm, NULL);
+    matmul_of(call, 0, 1, &mm, NULL);
     memset(y, 0, tensor_bytes(&call->outputs[0]));
     if (tensor_count(&call->outputs[0]) == 0 || mm.k == 0)
         return;
-    if (dims_count(mm.b.dims, mm.b.rank) == 1 &&
-        (size_t)mm.m * dims_count(mm.a.dims, mm.a.rank) <= INT_MAX) {
-        /* One matrix on the right: all rows on the left are one matrix. */
-        mm.m *= (int64_t)dims_count(mm.a.dims, mm.a.rank);
-        mm.batch.rank = mm.a.rank = mm.b.rank = 0;
-    }
-    batch_strides(&mm.a, &mm.batch, mm.m * mm.k, of_a);
-    batch_strides(&mm.b, &mm.batch, mm.k * mm.n, of_b);
+    matmul_join_rows(&mm);
     do {
-        const float *a = mm.a.data, *b = mm.b.data;
-        for (int i = 0; i < mm.batch.rank; i++) {
-            a += at[i] * of_a[i];
-            b += at[i] * of_b[i];
-        }
-        gemm(false, false, (int)mm.m, (int)mm.n, (int)mm.k, 1, a, (int)mm.k, b,
-             (int)mm.n, 0, y, (int)mm.n);
+        gemm(false, false, (int)mm.m, (int)mm.n, (int)mm.k, 1, a + mm.a_at,
+             (int)mm.k, b + mm.b_at, (int)mm.n, 0, y, (int)mm.n);
         y += mm.m * mm.n;
-    } while (dims_step(at, mm.batch.dims, mm.batch.rank));
+    } while (matmul_next(&mm));
 }
 
 static const struct op_attribute gemm_6[] = {

@@ -1,12 +1,12 @@
 /*
- * QuantizeLinear and DequantizeLinear, per tensor and per axis.
+ * QuantizeLinear and DequantizeLinear, per tensor and per axis, and
+ * DynamicQuantizeLinear, which finds the scale itself.
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
+#include "models/nn/quantised.h"
 
 #include <math.h>
-
-#define TYPES_BYTE (TYPE_BIT(NN_UINT8) | TYPE_BIT(NN_INT8))
 
 /* Runs of `inner` numbers that share one of `scales` scales. */
 struct quantised {
@@ -66,57 +66,98 @@ static int infer_quantise(struct op_call *call, struct err *err) {
                      x->rank, x->dims, err);
 }
 
-static double zero_point(const struct op_call *call, size_t i) {
-    return op_has(call, 2) ? number_at(call->inputs[2], i) : 0;
+static int zero_point(const struct op_call *call, size_t i) {
+    return op_has(call, 2) ? (int)number_at(call->inputs[2], i) : 0;
 }
 
-static void dequantise(double *x, size_t n, double scale, double zero) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = (x[i] - zero) * scale;
+/* Number i of int8, uint8 or int32, without its zero point. */
+static float integer_at(const struct tensor *t, size_t i, int zero) {
+    if (t->type == NN_INT8)
+        return (float)(((const int8_t *)t->data)[i] - zero);
+    if (t->type == NN_UINT8)
+        return (float)(((const uint8_t *)t->data)[i] - zero);
+    return (float)((int64_t)((const int32_t *)t->data)[i] - zero);
 }
 
-static void quantise(double *x, size_t n, double scale, double zero, double low,
-                     double high) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = fmin(fmax(rint(x[i] / scale) + zero, low), high);
+static void run_dequantise(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *scales = call->inputs[1]->data;
+    float *y = call->outputs[0].data;
+    struct quantised q;
+    size_t at = 0;
+
+    quantised_of(call, &q, NULL);
+    for (size_t run = 0; run < q.runs; run++) {
+        const int zero = zero_point(call, run % q.scales);
+        const float scale = scales[run % q.scales];
+        for (size_t i = 0; i < q.inner; i++, at++)
+            y[at] = integer_at(x, at, zero) * scale;
+    }
 }
 
-static void run_quantised(struct op_call *call) {
-    const struct tensor *x = call->inputs[0], *out = &call->outputs[0];
-    const char *in = x->data;
-    char *to = out->data;
-    double chunk[NUMBER_CHUNK];
+static void run_quantise(struct op_call *call) {
+    const float *x = call->inputs[0]->data, *scales = call->inputs[1]->data;
+    struct tensor *out = &call->outputs[0];
+    uint8_t *y = out->data;
     struct quantised q;
 
     quantised_of(call, &q, NULL);
-    const double low = out->type == NN_INT8 ? -128 : 0;
     for (size_t run = 0; run < q.runs; run++) {
-        const double scale = number_at(call->inputs[1], run % q.scales);
-        const double zero = zero_point(call, run % q.scales);
-        for (size_t at = 0; at < q.inner; at += NUMBER_CHUNK) {
-            const size_t n =
-                q.inner - at < NUMBER_CHUNK ? q.inner - at : NUMBER_CHUNK;
-            number_doubles(chunk, in, x->type, 1, n);
-            if (out->type == NN_FLOAT32)
-                dequantise(chunk, n, scale, zero);
-            else
-                quantise(chunk, n, scale, zero, low, low + 255);
-            number_put_doubles(to, out->type, chunk, n);
-            in += n * type_size(x->type);
-            to += n * type_size(out->type);
-        }
+        const struct byte_range range =
+            byte_range(out->type, zero_point(call, run % q.scales));
+        const float scale = scales[run % q.scales];
+        for (size_t i = 0; i < q.inner; i++)
+            *y++ = byte_put(&range, *x++ / scale);
     }
+}
+
+/* ---- DynamicQuantizeLinear ----------------------------------------------- */
+
+static int infer_dynamic(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (op_types(call, 0, TYPE_BIT(NN_FLOAT32), err) < 0)
+        return -1;
+    if (call->output_count != 3)
+        return err_set(err, "%s gives %d outputs instead of 3",
+                       call->node->op_type, call->output_count);
+    return op_output(call, 0, NN_UINT8, x->rank, x->dims, err) < 0 ||
+                   op_output(call, 1, NN_FLOAT32, 0, NULL, err) < 0 ||
+                   op_output(call, 2, NN_UINT8, 0, NULL, err) < 0
+               ? -1
+               : 0;
+}
+
+static void run_dynamic(struct op_call *call) {
+    const float *x = call->inputs[0]->data;
+    const size_t count = tensor_count(call->inputs[0]);
+    uint8_t *y = call->outputs[0].data;
+    float low = 0, high = 0; /* zero is always one of the numbers */
+
+    for (size_t i = 0; i < count; i++) {
+        low = fminf(low, x[i]);
+        high = fmaxf(high, x[i]);
+    }
+    const float scale = high == low ? 1.0f : (high - low) / 255.0f;
+    const struct byte_range whole = byte_range(NN_UINT8, 0);
+    const uint8_t zero = byte_put(&whole, -low / scale);
+    const struct byte_range range = byte_range(NN_UINT8, zero);
+    for (size_t i = 0; i < count; i++)
+        y[i] = byte_put(&range, x[i] / scale);
+    *(float *)call->outputs[1].data = scale;
+    *(uint8_t *)call->outputs[2].data = zero;
 }
 
 static const struct op_attribute axis_only[] = {{"axis", ATTRIBUTE_INT}, {0}};
 
 const struct op ops_quantise[] = {
-    {"DequantizeLinear", 10, 2, 3, 1, 0, infer_dequantise, run_quantised, NULL,
+    {"DequantizeLinear", 10, 2, 3, 1, 0, infer_dequantise, run_dequantise, NULL,
      NULL, NULL},
-    {"DequantizeLinear", 13, 2, 3, 1, 0, infer_dequantise, run_quantised, NULL,
+    {"DequantizeLinear", 13, 2, 3, 1, 0, infer_dequantise, run_dequantise, NULL,
      axis_only, NULL},
-    {"QuantizeLinear", 10, 2, 3, 1, 0, infer_quantise, run_quantised, NULL,
+    {"QuantizeLinear", 10, 2, 3, 1, 0, infer_quantise, run_quantise, NULL, NULL,
+     NULL},
+    {"QuantizeLinear", 13, 2, 3, 1, 0, infer_quantise, run_quantise, NULL,
+     axis_only, NULL},
+    {"DynamicQuantizeLinear", 11, 1, 1, 3, 0, infer_dynamic, run_dynamic, NULL,
      NULL, NULL},
-    {"QuantizeLinear", 13, 2, 3, 1, 0, infer_quantise, run_quantised, NULL,
-     axis_only, NULL},
     {0}};
