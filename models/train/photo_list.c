@@ -11,15 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PHOTO_MAX ((size_t)256 << 20) /* bytes, above any photo served */
-* /
-#define CLASSES_MAX 65535 /* labels have 16 bits */
+#define PHOTO_MAX ((size_t)256 << 20) /* bytes; above any photo served */
+#define CLASSES_MAX 65535             /* labels have 16 bits */
 
-    /* ---- what lies where
-       ----------------------------------------------------- */
+/* ---- what lies where ----------------------------------------------------- */
 
-    static int
-    visible(const struct dirent *entry) {
+static int visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
