@@ -151,6 +151,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call lib,nn) \
 bench: all                  ## print the figures: engine and whole service
 	@tests/bench/run
 
+.PHONY: bench-peers
+bench-peers: all            ## the engine against ONNX Runtime, nine networks
+	@tests/bench/run peers
+
 SHARE := $(DESTDIR)$(PREFIX)/share/convoy
 .PHONY: install
 install: all                ## copy programs, page and models (DESTDIR, PREFIX)
