@@ -118,6 +118,25 @@ $(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
 	@mkdir -p $(@D) && echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz
 
+# Programs with fault points (common/fault.h), for tests/faults alone: what has
+# such points is compiled anew, the rest comes from the same libraries.
+FAULTS := $(BUILD)/faults
+FAULTY := $(shell grep -l 'include "common/fault[.]h"' common/*.c fcgi/*.c \
+          worker/*.c models/classifier/*.c)
+faulty = $(patsubst %.c,$(FAULTS)/%.o,$(filter $(1),$(FAULTY)) \
+         tests/faults/point.c)
+FAULT_PROGRAMS := $(FAULTS)/bin/convoy-fcgi $(FAULTS)/bin/convoy-worker
+$(FAULTS)/%.o: %.c
+	@mkdir -p $(@D) && echo "  CC    $< (with fault points)"
+	@$(CC) $(CPPFLAGS) -DCONVOY_FAULTS $(ALL_CFLAGS) -c -o $@ $<
+$(FAULTS)/bin/convoy-fcgi: $(BUILD)/fcgi/main.o \
+  $(call faulty,common/% fcgi/%) $(call lib,fcgi) $(call lib,common)
+	$(link) $(LIBS_FCGI) $(LIBS_COMMON)
+$(FAULTS)/bin/convoy-worker: $(BUILD)/worker/main.o \
+  $(call faulty,common/% worker/% models/%) $(call lib,worker) \
+  $(call lib,classifier) $(call lib,nn) $(call lib,common)
+	$(link) $(LIBS_WORKER) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON)
+
 CONFORMANCE := $(BUILD)/tests/conformance/conformance
 CONFORMANCE_OBJ := $(call objects,tests/conformance/*.c)
 $(CONFORMANCE_OBJ): | $(BUILD)/gen/onnx.pb-c.c

@@ -1,5 +1,6 @@
 #include "common/store.h"
 
+#include "common/fault.h"
 #include "common/redis.h"
 
 #include <stdio.h>
@@ -272,7 +273,11 @@ int store_accept(struct store *store, const struct store_job *job,
     redis_add_bytes(&c.call, token, sizeof token);
     redis_add_number(&c.call, lease_ms);
     redis_add_number(&c.call, pending_max);
-    return run_state(store, &c.call, state, err);
+    FAULT_POINT(ACCEPT_BEFORE, job->id.text);
+    int status = run_state(store, &c.call, state, err);
+    if (status == 0 && state->kind == STORE_ACCEPTED)
+        FAULT_POINT(ACCEPT_AFTER, job->id.text);
+    return status;
 }
 
 void store_job_free(struct store_job *job) {
@@ -324,7 +329,10 @@ int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
     struct id_call c;
     begin(&c, SCRIPT_ADOPT, id);
     redis_add_number(&c.call, lease_ms);
-    return run_job(store, &c.call, id, job, err);
+    FAULT_POINT(ADOPT_BEFORE, id->text);
+    int adopted = run_job(store, &c.call, id, job, err);
+    FAULT_POINT(ADOPT_AFTER, id->text);
+    return adopted;
 }
 
 void store_claim_all(struct store *store, struct store_claim *claims, int count,
@@ -338,7 +346,9 @@ void store_claim_all(struct store *store, struct store_claim *claims, int count,
         redis_add_number(&calls[i].call, claims[i].with_bytes);
         pointers[i] = &calls[i].call;
     }
+    FAULT_POINT(CLAIM_BEFORE, NULL);
     redis_run_all(store->redis, pointers, count, replies, err);
+    FAULT_POINT(CLAIM_AFTER, NULL);
     for (int i = 0; i < count; i++) {
         claims[i].claimed = replies[i] ? read_job(replies[i], &claims[i].id,
                                                   &claims[i].job, err)
@@ -356,8 +366,10 @@ int store_renew(struct store *store, const struct id *ids, int count,
         redis_add_number(&call, lease_ms);
         for (int i = done; i < count && i < done + RENEW_CHUNK; i++)
             redis_add(&call, ids[i].text);
+        FAULT_POINT(RENEW_BEFORE, NULL);
         if (redis_run_number(store->redis, &call, err) < 0)
             return -1;
+        FAULT_POINT(RENEW_AFTER, NULL);
     }
     return 0;
 }
@@ -398,13 +410,24 @@ static void begin_finish(struct id_call *c, const struct id *id,
     redis_add_number(&c->call, ttl_s);
 }
 
+/* A result was there already where it is not `fresh`. */
+static void pass_finish(const struct id *id, bool fresh) {
+    if (fresh)
+        FAULT_POINT(FINISH_AFTER, id->text);
+    else
+        FAULT_POINT(FINISH_LATE, id->text);
+    (void)id; /* without fault points */
+}
+
 int store_finish(struct store *store, const struct id *id, const char *json,
                  size_t len, int ttl_s, bool *written, struct err *err) {
     struct id_call c;
     begin_finish(&c, id, json, len, ttl_s);
+    FAULT_POINT(FINISH_BEFORE, id->text);
     int64_t fresh = redis_run_number(store->redis, &c.call, err);
     if (fresh < 0)
         return -1;
+    pass_finish(id, fresh != 0);
     if (written)
         *written = fresh != 0;
     return 0;
@@ -420,10 +443,13 @@ void store_finish_all(struct store *store, struct store_result *results,
                      ttl_s);
         pointers[i] = &calls[i].call;
     }
+    FAULT_POINT(FINISH_BEFORE, NULL);
     redis_run_all(store->redis, pointers, count, replies, err);
     for (int i = 0; i < count; i++) {
         results[i].finished =
             replies[i] && replies[i]->type == REDIS_REPLY_INTEGER;
+        if (results[i].finished)
+            pass_finish(results[i].id, replies[i]->integer != 0);
         freeReplyObject(replies[i]);
     }
 }

@@ -8,6 +8,7 @@
 #include "fcgi/dispatch.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ static enum jobs_sent send_job(void *context, const struct worker *worker,
         parcel_gone(parcel->bytes, parcel);
     }
     zmq_msg_send(&body, dispatch->socket, 0);
+    FAULT_POINT(JOB_SENT, job->id.text);
     return JOBS_SENT;
 }
 

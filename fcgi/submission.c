@@ -5,6 +5,7 @@
  */
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/prediction.h"
 #include "common/sniff.h"
@@ -235,6 +236,7 @@ static int take_in(struct submission *submission, struct entry *entry,
     struct err refusal = {0};
     if (examine(submission, entry, err) < 0)
         return -1;
+    FAULT_POINT(RECEIVED, entry->id.text);
     bool admitted = admit(submission, &refusal) == 0;
     if (!admitted || entry->size > ACCEPT_AT_ONCE_MAX) {
         struct store_state state;

@@ -1,6 +1,7 @@
 #include "worker/foreman.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "worker/batch.h"
 #include "worker/batcher.h"
@@ -80,6 +81,7 @@ static void take_job(struct foreman *f, struct task *task) {
     const char *version = id_version(&task->header.id);
     task->model = crew_find_model(f->crew, version);
     f->last_job_ms = task->received_ms;
+    FAULT_POINT(JOB_RECEIVED, task->header.id.text);
     log_event(LOG_DEBUG, "job-received", "request", task->header.request, "id",
               task->header.id.text, NULL);
     if (task->model >= 0) {

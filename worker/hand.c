@@ -1,6 +1,7 @@
 #include "worker/hand.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/prediction.h"
 #include "worker/batch.h"
@@ -148,13 +149,16 @@ static int work(struct hand *hand, const struct frame *frame, struct err *err) {
     for (int i = 0; i < batch.count; i++) {
         hand->images[i].bytes = bytes;
         hand->images[i].size = (size_t)batch.items[i].size;
+        FAULT_POINT(HAND_BEGUN, batch.items[i].id.text);
         bytes += batch.items[i].size;
     }
     classifier_run(shelf_run(hand->shelf, batch.model), hand->images,
                    batch.count, CLASSIFIER_TOP_MAX, hand->out);
-    for (int i = 0; i < batch.count; i++)
+    for (int i = 0; i < batch.count; i++) {
         if (answer_one(hand, &batch, i, err) < 0)
             return -1;
+        FAULT_POINT(HAND_ANSWERED, batch.items[i].id.text);
+    }
     return 0;
 }
 

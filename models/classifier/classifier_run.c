@@ -7,6 +7,7 @@
 #include "models/classifier/views.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -286,7 +287,9 @@ static void infer(struct classifier_run *run, int count, int top_k,
     double start = clock_seconds();
     size_t views = (size_t)run->view_count;
     int batch = c->fixed_batch ? c->fixed_batch : count * run->view_count;
+    FAULT_POINT(HAND_DECODED, NULL);
     int status = nn_session_run(run->session, batch, &err);
+    FAULT_POINT(HAND_INFERRED, NULL);
     double ms = (clock_seconds() - start) * 1000;
     if (status < 0)
         err.problem = "worker-failed";
@@ -319,6 +322,7 @@ static int take(struct classifier_run *run, const struct source *source, int i,
     int least = preprocess_least(&run->c->preprocess);
     memset(out, 0, offsetof(struct classification, maps));
     if (source->files) {
+        FAULT_IMAGE(source->files[i].bytes, source->files[i].size);
         int status = image_decode(&run->image, source->files[i].bytes,
                                   source->files[i].size, least, err);
         out->format = run->image.format;
