@@ -161,6 +161,10 @@ lint:                       ## formatting, shell scripts, who includes whom
 check:                      ## install what tests need, build, run all tests
 	@deploy/check
 
+.PHONY: conformance-torchvision
+conformance-torchvision:    ## compare torchvision's networks with ONNX Runtime
+	@tests/conformance/torchvision/run
+
 # Beside `make bench`, for whoever works on a kernel: build/tests/bench/bench_X.
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call lib,nn) \
                         $(call lib,common)
@@ -191,7 +195,7 @@ clean:                      ## remove everything built
 .PHONY: help
 help:                       ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
-	  awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+	  awk -F'|' '{printf "%-28s %s\n", $$1, $$2}'
 	@echo
 	@echo '  make SAN=address,undefined unit   with sanitizers'
 	@echo '  make WERROR=1                     warnings are errors'
