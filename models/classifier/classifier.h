@@ -105,6 +105,12 @@ void classifier_run(struct classifier_run *run,
                     const struct classifier_image *images, int count, int top_k,
                     struct classification *out);
 
+/* One picture. A network without activation maps gets maps by occlusion
+ * (occlusion.h), which costs some fifty runs more. */
+void classifier_run_explain(struct classifier_run *run,
+                            const struct classifier_image *image, int top_k,
+                            struct classification *out);
+
 /* The same for pixels already at hand (evaluation on CIFAR-10 files): RGB
  * bytes, row by row, width x height; goes through resize and normalisation. */
 void classifier_run_pixels(struct classifier_run *run,

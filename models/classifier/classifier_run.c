@@ -4,6 +4,8 @@
  */
 #include "models/classifier/classifier_private.h"
 #include "models/classifier/codec.h"
+#include "models/classifier/maps.h"
+#include "models/classifier/occlusion.h"
 #include "models/classifier/views.h"
 
 #include "common/clock.h"
@@ -186,82 +188,6 @@ static int score(const struct classifier *c, const float *scores, int top_k,
     return 0;
 }
 
-/* How many cells a side of `cam` are averaged into one of the result. */
-static int map_block(const struct nn_cam *cam) {
-    int block = 1;
-    while (((cam->width + block - 1) / block) *
-               ((cam->height + block - 1) / block) >
-           CLASSIFIER_MAP_CELLS)
-        block++;
-    return block;
-}
-
-#define LANES 16
-
-/* Sums side by side, which the compiler makes vectors of: a single one would
- * have to be added to in order. */
-static float dot(const float *weights, const float *features, ptrdiff_t stride,
-                 int channels) {
-    float sums[LANES] = {0}, sum = 0;
-    int c = 0;
-    if (stride == 1)
-        for (; c + LANES <= channels; c += LANES)
-            for (int i = 0; i < LANES; i++)
-                sums[i] += weights[c + i] * features[c + i];
-    for (int i = 0; i < LANES; i++)
-        sum += sums[i];
-    for (; c < channels; c++)
-        sum += weights[c] * features[c * stride];
-    return sum;
-}
-
-/* The map of class `k` for entry `n`, averaged over blocks, into `cells`. */
-static void sum_map(const struct nn_cam *cam, int n, int k, int block,
-                    float *cells) {
-    int width = (cam->width + block - 1) / block;
-    int counts[CLASSIFIER_MAP_CELLS] = {0};
-    const float *weights = cam->weights + (size_t)k * (size_t)cam->channels;
-    memset(cells, 0, CLASSIFIER_MAP_CELLS * sizeof *cells);
-    for (int y = 0; y < cam->height; y++)
-        for (int x = 0; x < cam->width; x++) {
-            const float *f = cam->features + n * cam->stride_n +
-                             y * cam->stride_h + x * cam->stride_w;
-            int cell = y / block * width + x / block;
-            cells[cell] += dot(weights, f, cam->stride_c, cam->channels);
-            counts[cell]++;
-        }
-    for (int i = 0; i < CLASSIFIER_MAP_CELLS && counts[i]; i++)
-        cells[i] /= (float)counts[i];
-}
-
-/* Its least value becomes 0, its greatest 255; a flat map is all 0. */
-static void scale_map(const float *cells, int count, uint8_t *bytes) {
-    float least = cells[0], greatest = cells[0];
-    for (int i = 1; i < count; i++) {
-        least = fminf(least, cells[i]);
-        greatest = fmaxf(greatest, cells[i]);
-    }
-    float scale = greatest > least ? 255 / (greatest - least) : 0;
-    for (int i = 0; i < count; i++)
-        bytes[i] = (uint8_t)((cells[i] - least) * scale + 0.5f);
-}
-
-static void explain(const struct nn_cam *cam, int n,
-                    struct classification *out) {
-    int block = map_block(cam);
-    float cells[CLASSIFIER_MAP_CELLS];
-    out->map_width = (cam->width + block - 1) / block;
-    out->map_height = (cam->height + block - 1) / block;
-    while (out->map_count < out->top_count &&
-           out->map_count < CLASSIFIER_MAPS_MAX) {
-        int k = out->top[out->map_count].index;
-        sum_map(cam, n, k, block, cells);
-        scale_map(cells, out->map_width * out->map_height,
-                  out->maps[out->map_count]);
-        out->map_count++;
-    }
-}
-
 /* The scores of the last run, a row a view; the first row of a picture has
  * become the mean of its views. */
 static const float *average(struct classifier_run *run, int count) {
@@ -305,7 +231,7 @@ static void infer(struct classifier_run *run, int count, int top_k,
                   &err) < 0)
             fail(o, &err);
         else if (mapped)
-            explain(&cam, n * run->view_count, o);
+            maps_activation(&cam, n * run->view_count, o);
     }
 }
 
@@ -372,4 +298,85 @@ void classifier_run_pixels(struct classifier_run *run,
                            int count, int top_k, struct classification *out) {
     struct source source = {.rgb = rgb, .width = width, .height = height};
     classify(run, &source, count, top_k, out);
+}
+
+/* ---- maps by occlusion --------------------------------------------------- */
+
+/* The logarithm of a class's probability, whatever the network gives. */
+static float log_score(const struct classifier *c, const float *scores, int k) {
+    if (!c->softmax)
+        return logf(fmaxf(scores[k], 1e-12f));
+    struct scale s = softmax_scale(scores, c->classes);
+    return (float)(scores[k] - s.largest - log(s.sum));
+}
+
+static int fall_of_scores(struct classifier_run *run, const float *picture,
+                          int first, int count, struct classification *out,
+                          float cells[][OCCLUSION_CELLS], struct err *err) {
+    const struct classifier *c = run->c;
+    struct view_shape shape = {c->height, c->width, c->channels_last};
+    size_t size = 3 * (size_t)c->width * (size_t)c->height;
+    float *tensor = nn_session_input(run->session, 0);
+    for (int i = 0; i < count; i++)
+        occlusion_cover(first + i, shape, picture, tensor + (size_t)i * size);
+    if (nn_session_run(run->session, c->fixed_batch ? c->fixed_batch : count,
+                       err) < 0)
+        return -1;
+    const float *scores = nn_session_output(run->session, 0);
+    for (int i = 0; i < count; i++, scores += c->classes)
+        for (int m = 0; m < out->map_count; m++) {
+            float before = logf(fmaxf(out->top[m].score, 1e-12f));
+            float after = log_score(c, scores, out->top[m].index);
+            occlusion_add(first + i, before - after, cells[m]);
+        }
+    return 0;
+}
+
+static int occlude(struct classifier_run *run, const float *picture,
+                   struct classification *out, struct err *err) {
+    float cells[CLASSIFIER_MAPS_MAX][OCCLUSION_CELLS] = {0};
+    out->map_count = out->top_count < CLASSIFIER_MAPS_MAX ? out->top_count
+                                                          : CLASSIFIER_MAPS_MAX;
+    out->map_width = out->map_height = OCCLUSION_SIDE;
+    for (int i = 0; i < OCCLUSION_PLACES; i += run->batch_max) {
+        int left = OCCLUSION_PLACES - i;
+        int count = left < run->batch_max ? left : run->batch_max;
+        if (fall_of_scores(run, picture, i, count, out, cells, err) < 0)
+            return -1;
+    }
+    for (int m = 0; m < out->map_count; m++)
+        maps_scale(cells[m], OCCLUSION_CELLS, out->maps[m]);
+    return 0;
+}
+
+void classifier_run_explain(struct classifier_run *run,
+                            const struct classifier_image *image, int top_k,
+                            struct classification *out) {
+    const struct classifier *c = run->c;
+    size_t size = 3 * (size_t)c->width * (size_t)c->height;
+    struct source source = {.files = image};
+    struct err err = {0};
+    float *picture = malloc(size * sizeof *picture);
+    double start = clock_seconds();
+
+    if (!picture || take(run, &source, 0, 0, out, &err) < 0) {
+        if (!picture)
+            err_problem(&err, "worker-failed", "no memory to explain");
+        fail(out, &err);
+        free(picture);
+        return;
+    }
+    out->decode_ms = (clock_seconds() - start) * 1000;
+    memcpy(picture, nn_session_input(run->session, 0), size * sizeof *picture);
+    run->slots[0] = 0;
+    infer(run, 1, top_k < c->classes ? top_k : c->classes, out);
+    if (!out->failed && out->map_count == 0 &&
+        occlude(run, picture, out, &err) < 0) {
+        err.problem = "worker-failed";
+        fail(out, &err);
+    }
+    out->infer_ms = (clock_seconds() - start) * 1000 - out->decode_ms;
+    image_trim(&run->image, KEEP_BYTES);
+    preprocess_work_trim(&run->work, KEEP_BYTES);
+    free(picture);
 }

@@ -12,17 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPLAIN_BATCH 8 /* covered pictures that go through at once */
 #define PICTURE_MAX ((size_t)1 << 30)
 
+/* explain: with maps, also where they cost much. */
 static void classify_file(struct classifier_run *run, const char *path,
-                          int top_k, struct classification *out) {
+                          int top_k, bool explain, struct classification *out) {
     struct classifier_image image = {0};
     char *bytes = file_read(path, PICTURE_MAX, &image.size, &out->err);
     out->failed = true;
     if (!bytes)
         return;
     image.bytes = bytes;
-    classifier_run(run, &image, 1, top_k, out);
+    if (explain)
+        classifier_run_explain(run, &image, top_k, out);
+    else
+        classifier_run(run, &image, 1, top_k, out);
     if (out->failed)
         err_prefix(&out->err, "%s", path);
     free(bytes);
@@ -68,10 +73,6 @@ static json_t *to_json(const struct classifier *c, const char *path,
 
 static int write_heatmap(const char *path, const struct classification *r,
                          struct err *err) {
-    if (r->map_count == 0)
-        return err_set(err,
-                       "this network has no activation map: it does not end in "
-                       "global average pooling and a linear layer");
     size_t size;
     uint8_t *png = heatmap_png(r->maps[0], r->map_width, r->map_height,
                                r->map_region, r->width, r->height, &size, err);
@@ -98,12 +99,13 @@ static int classify(const struct option_list *words, const struct wish *wish,
     struct classification *result = calloc(1, sizeof *result);
     struct classifier_run *run = NULL;
     struct classifier *c = classifier_load(words->items[0], err);
-    if (!c || !result || !(run = classifier_run_open(c, 1, err)))
+    int batch = wish->heatmap ? EXPLAIN_BATCH : 1;
+    if (!c || !result || !(run = classifier_run_open(c, batch, err)))
         goto fail;
     int failures = 0;
     for (int i = 1; i < words->count; i++) {
         const char *path = words->items[i];
-        classify_file(run, path, wish->top_k, result);
+        classify_file(run, path, wish->top_k, wish->heatmap != NULL, result);
         failures += result->failed;
         if (wish->json)
             json_array_append_new(images, to_json(c, path, result));
@@ -136,7 +138,8 @@ int classify_main(int argc, char **argv) {
         {"top-k", "K", OPTION_INT, &wish.top_k, 1, CLASSIFIER_TOP_MAX,
          "how many labels"},
         {"heatmap", "FILE.png", OPTION_TEXT, &wish.heatmap, 0, 0,
-         "the activation map of the best label, to lay over the picture"},
+         "where the network looks for the best label, to lay over the "
+         "picture: its activation map, or by occlusion where it has none"},
         {"json", NULL, OPTION_FLAG, &wish.json, 0, 0,
          "one JSON object on one line"},
     };
