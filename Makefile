@@ -84,6 +84,13 @@ $(BUILD)/models/nn/%.o $(BUILD)/models/train/%.o \
 $(BUILD)/models/classifier/%.o: OPT := -O3
 %_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 %_avx2.o: ISA := -mavx2 -mfma
+# What clang 14 lacks _Float16 for, or takes minutes over (tests/fuzz/run).
+ifdef NUMERIC_CC
+$(BUILD)/models/nn/number.o $(BUILD)/models/nn/kernels/%.o: \
+  override CC := $(NUMERIC_CC)
+$(BUILD)/models/nn/number.o $(BUILD)/models/nn/kernels/%.o: \
+  override SAN := address
+endif
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D) && echo "  CC    $<"
@@ -143,15 +150,34 @@ $(CONFORMANCE_OBJ): | $(BUILD)/gen/onnx.pb-c.c
 $(CONFORMANCE): $(CONFORMANCE_OBJ) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_NN) $(LIBS_COMMON)
 
+# Every tests/fuzz/fuzz_X.c is one: with libFuzzer below build/fuzz (make fuzz),
+# elsewhere a program that is fed files.
+FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN ?= $(BUILD)/tests/fuzz/replay.o
+$(FUZZ): %: %.o $(filter %.o,$(FUZZ_MAIN)) $(ALL_LIBS)
+	@mkdir -p $(@D) && echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(ALL_LIBS) \
+	  -Wl,--end-group $(LIBS_FCGI) $(LIBS_WORKER) $(LIBS_CLASSIFIER) \
+	  $(LIBS_NN) $(LIBS_COMMON)
+
 .SECONDARY:
 
-.PHONY: test-programs integration-programs
+.PHONY: test-programs integration-programs fuzz-programs
 test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE)
 integration-programs: $(INTEGRATION)
+fuzz-programs: $(FUZZ)
 
 .PHONY: unit
 unit: $(UNIT)               ## build and run the unit tests
 	@tests/unit/run $(UNIT)
+
+.PHONY: fuzz fuzz-run
+fuzz:                       ## build the fuzzers (clang), see tests/fuzz/run
+	@tests/fuzz/run --build
+SECONDS ?= 60
+TARGET  ?=
+fuzz-run:                   ## run them: SECONDS=60 each, TARGET=image alone
+	@tests/fuzz/run --seconds=$(SECONDS) $(TARGET)
 
 .PHONY: lint
 lint:                       ## formatting, shell scripts, who includes whom

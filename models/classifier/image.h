@@ -28,7 +28,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef IMAGE_MAX_PIXELS
 #define IMAGE_MAX_PIXELS ((size_t)64 << 20) /* 64 megapixels, 8192 x 8192 */
+#endif
 
 struct image_buffer {
     uint8_t *bytes;

@@ -26,7 +26,9 @@
 #define GRAPH_NODES_MAX 32768
 #define GRAPH_PORTS_MAX 64
 /* What a file could hold by itself: protobuf ends at 2 GiB. */
+#ifndef GRAPH_CONSTANTS_MAX
 #define GRAPH_CONSTANTS_MAX ((size_t)2 << 30)
+#endif
 
 struct value {
     const char *name;

@@ -5,7 +5,9 @@
 
 /* What all activations of a session may take together; beyond that the sizes
  * of a file are a mistake or an attack. */
-#define ARENA_BYTES_MAX ((size_t)64 << 30)
+#ifndef PLAN_ARENA_MAX
+#define PLAN_ARENA_MAX ((size_t)16 << 30)
+#endif
 
 struct plan_block {
     struct plan_block *next;
@@ -143,7 +145,7 @@ static int fill_tensors(struct plan *plan, const struct shapes *shapes,
                 return -1;
             memcpy(tensors[i].data, numbers, bytes);
         }
-        if (bytes > ARENA_BYTES_MAX / 4)
+        if (bytes > PLAN_ARENA_MAX / 4)
             return err_set(err, "%s takes %zu MiB, which is too much",
                            slot->value->name, bytes >> 20);
         bytes = (bytes + TENSOR_ALIGN - 1) / TENSOR_ALIGN * TENSOR_ALIGN;
@@ -217,7 +219,7 @@ struct plan *plan_build(const struct graph *graph, const struct nn_port *ports,
             goto fail;
     if (plan_buffers(plan, err) < 0)
         goto fail;
-    if (plan->arena > ARENA_BYTES_MAX) {
+    if (plan->arena > PLAN_ARENA_MAX) {
         err_set(err, "a batch of %d takes %zu MiB, which is too much",
                 batch_max, plan->arena >> 20);
         goto fail;
