@@ -345,7 +345,9 @@ static int into_layer(struct graph *graph, struct graph_node *layer,
                       struct graph_node *node, const struct affine *a,
                       struct err *err) {
     struct weights w;
-    if (!find_weights(layer, &w) || (a->channels && a->channels != w.channels))
+    if (!find_weights(layer, &w) ||
+        (a->channels &&
+         (a->channels != w.channels || a->axis != channel_axis(a->x))))
         return 0;
     if (scales(a)) {
         w.value = own_constant(graph, layer, 1, err);

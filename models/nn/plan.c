@@ -80,29 +80,37 @@ static void ports_for(const struct plan *plan, int batch,
             ports[i].dims[0] = batch;
 }
 
-/* Kernels are opened for the shapes of the largest batch: all but the first
- * dimension must be the same for every other one. */
 static bool same_but_first(const struct tensor *a, const struct tensor *b) {
-    return a->rank == b->rank && a->type == b->type &&
+    return a->rank == b->rank &&
            (a->rank == 0 ||
             memcmp(a->dims + 1, b->dims + 1,
                    (size_t)(a->rank - 1) * sizeof *a->dims) == 0);
 }
 
+/* Kernels are opened for the largest batch: none may have more numbers, and
+ * some must have the same of each image. */
+static bool slot_fits(const struct plan *plan, const struct step *step,
+                      int slot, int batch) {
+    const struct tensor *largest = plan_tensors(plan, plan->batch_max) + slot;
+    const struct tensor *now = plan_tensors(plan, batch) + slot;
+    return tensor_count(now) <= tensor_count(largest) &&
+           now->type == largest->type &&
+           (!step->kind->per_image || same_but_first(largest, now));
+}
+
 static bool kernel_fits(const struct plan *plan, const struct step *step,
                         const struct shapes *shapes, int batch) {
-    const struct tensor *largest = plan_tensors(plan, plan->batch_max);
     const struct tensor *now = plan_tensors(plan, batch);
     if (!step->kind->takes(step->node, shapes->values))
         return false;
     for (int i = 0; i < step->input_count; i++)
         if (step->inputs[i] >= 0 &&
-            !same_but_first(&largest[step->inputs[i]], &now[step->inputs[i]]))
+            !slot_fits(plan, step, step->inputs[i], batch))
             return false;
-    const struct tensor *y = &now[step->outputs[0]];
-    return same_but_first(&largest[step->outputs[0]], y) &&
+    return slot_fits(plan, step, step->outputs[0], batch) &&
            (step->residual_slot < 0 ||
-            tensor_same_shape(&now[step->residual_slot], y));
+            tensor_same_shape(&now[step->residual_slot],
+                              &now[step->outputs[0]]));
 }
 
 static int check_steps(struct plan *plan, const struct shapes *shapes,

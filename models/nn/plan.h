@@ -40,6 +40,9 @@ struct step_kind {
     int inputs; /* of the node that are read when running; -1: all */
     bool fuses_activation, fuses_residual;
     bool in_place; /* output 0 may lie over an input of the same size */
+    /* open() takes the shape of one image: of the dimensions, the first alone
+     * may differ between batches. */
+    bool per_image;
     /* Whether it runs the node, at these shapes (by value->index). */
     bool (*takes)(const struct graph_node *node, const struct tensor *values);
     /* Packs weights; scratch is the bytes that run() needs. NULL: nothing. */

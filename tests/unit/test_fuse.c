@@ -52,6 +52,18 @@ static void fuse_leaves_arithmetic_along_the_image(void **state) {
     finish(&net, "to NHWC, Conv, Mul, to NCHW");
 }
 
+/* Normalised along the middle axis, which is as long as the last. */
+static void fuse_leaves_normalisation_along_another_axis(void **state) {
+    (void)state;
+    struct network net = {.opset = 13, .seed = 1};
+    network_input(&net, "x", 3, DIMS(-1, 4, 6));
+    network_random(&net, "w", 2, DIMS(6, 4));
+    network_node(&net, "MatMul", "x,w", "m");
+    network_batch_norm(&net, "m", "y", 4);
+    network_output(&net, "y");
+    check_network(&net, 3, 3, DIMS(-1, 4, 6), "MatMul, ScaleShift");
+}
+
 static void fuse_leaves_shared_results_alone(void **state) {
     (void)state;
     struct network net = begin();
@@ -444,6 +456,7 @@ int main(void) {
         cmocka_unit_test(fuse_folds_batch_norm_into_conv),
         cmocka_unit_test(fuse_folds_arithmetic_by_channel_into_conv),
         cmocka_unit_test(fuse_leaves_arithmetic_along_the_image),
+        cmocka_unit_test(fuse_leaves_normalisation_along_another_axis),
         cmocka_unit_test(fuse_leaves_shared_results_alone),
         cmocka_unit_test(fuse_copies_shared_weights),
         cmocka_unit_test(fuse_adds_residual_behind_conv),

@@ -93,6 +93,31 @@ static void session_runs_every_batch(void **state) {
     check_network(&net, 5, 4, IMAGES, NULL);
 }
 
+/* Attention as PyTorch has it: the batch is not the first axis, or is part of
+ * one, so that smaller batches have other shapes everywhere. */
+static void session_follows_the_batch_to_other_axes(void **state) {
+    (void)state;
+    struct network net = {.opset = 13, .seed = 5};
+    network_input(&net, "x", 3, DIMS(-1, 5, 6));
+    network_random(&net, "w", 2, DIMS(6, 6));
+    network_random(&net, "b", 1, DIMS(6));
+    network_integers(&net, "heads", 3, DIMS(5, -1, 3));
+    network_node(&net, "Transpose", "x", "t"); /* (6, 5, N) */
+    give_ints(network_node(&net, "Transpose", "x", "q"), "perm", 3,
+              DIMS(1, 0, 2)); /* (5, N, 6) */
+    network_node(&net, "MatMul", "q,w", "m");
+    network_node(&net, "Add", "m,b", "a");
+    network_node(&net, "Relu", "a", "r");
+    network_node(&net, "Add", "r,q", "s");
+    network_node(&net, "Reshape", "s,heads", "h"); /* (5, 2 N, 3) */
+    network_node(&net, "Mul", "h,h", "hh");
+    network_node(&net, "Sigmoid", "hh", "y");
+    network_node(&net, "Tanh", "t", "z");
+    network_output(&net, "y");
+    network_output(&net, "z");
+    check_network(&net, 4, 3, DIMS(-1, 5, 6), NULL);
+}
+
 static void session_refuses_other_batches(void **state) {
     (void)state;
     struct network net = classifier(-1, false);
@@ -531,6 +556,7 @@ static void session_computes_any_network(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session_runs_every_batch),
+        cmocka_unit_test(session_follows_the_batch_to_other_axes),
         cmocka_unit_test(session_refuses_other_batches),
         cmocka_unit_test(session_keeps_a_fixed_batch),
         cmocka_unit_test(session_asks_for_open_sizes),

@@ -103,7 +103,7 @@ def main():
     parser.add_argument("program", metavar="CONVOY-MODEL")
     parser.add_argument("--opset", type=int, action="append")
     parser.add_argument("patterns", metavar="NAME", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     patterns = options.patterns or ["*"]
     chosen = [name for name in networks.names()
               if any(fnmatch.fnmatch(name, p) for p in patterns)]
