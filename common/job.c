@@ -168,26 +168,33 @@ bool job_name_valid(const char *name) {
 
 /* Bounds on what a stranger may claim. A label beyond 255 bytes or a network
  * input beyond 8192 pixels is no classifier that anybody exports. */
-enum { MODELS_MAX = 64, LABELS_MAX = 100000, LABEL_MAX = 255 };
+enum { LABELS_MAX = 100000, LABEL_MAX = 255, REASON_MAX = 4096 };
 enum { HANDS_MAX = 4096, BATCH_MAX = 1024, SIDE_MAX = 8192 };
 
 static json_t *model_to_json(const struct job_model *model) {
     json_t *labels = json_array();
     for (int i = 0; i < model->label_count; i++)
         json_array_append_new(labels, json_string(model->labels[i]));
-    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b, s:b}", "name", model->name,
-                     "version", model->version, "labels", labels, "width",
-                     model->width, "height", model->height, "explainable",
-                     model->explainable, "default", model->is_default);
+    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:I}", "name",
+                     model->name, "version", model->version, "labels", labels,
+                     "width", model->width, "height", model->height,
+                     "explainable", model->explainable, "default",
+                     model->is_default, "retiring", model->retiring,
+                     "placed_ms", (json_int_t)model->placed_ms);
 }
 
 char *job_advert_encode(const struct job_advert *advert) {
-    json_t *models = json_array();
+    json_t *models = json_array(), *refused = json_array();
     for (int i = 0; i < advert->model_count; i++)
         json_array_append_new(models, model_to_json(&advert->models[i]));
-    json_t *root =
-        json_pack("{s:s, s:i, s:i, s:o}", "name", advert->name, "hands",
-                  advert->hands, "batch", advert->batch, "models", models);
+    for (int i = 0; i < advert->refused_count; i++)
+        json_array_append_new(refused,
+                              json_pack("{s:s, s:s}", "folder",
+                                        advert->refused[i].folder, "reason",
+                                        advert->refused[i].reason));
+    json_t *root = json_pack("{s:s, s:i, s:i, s:o, s:o}", "name", advert->name,
+                             "hands", advert->hands, "batch", advert->batch,
+                             "models", models, "refused", refused);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -275,6 +282,39 @@ static int read_model(const json_t *root, struct job_model *model,
         read_bool(root, "explainable", &model->explainable, err) < 0 ||
         read_bool(root, "default", &model->is_default, err) < 0)
         return -1;
+    model->retiring = json_is_true(json_object_get(root, "retiring"));
+    model->placed_ms = json_integer_value(json_object_get(root, "placed_ms"));
+    return 0;
+}
+
+static int read_refusal(const json_t *root, struct job_refusal *refusal,
+                        struct err *err) {
+    const char *folder = json_string_value(json_object_get(root, "folder"));
+    const char *reason = json_string_value(json_object_get(root, "reason"));
+    if (!folder || !reason)
+        return err_set(err, "advertisement: a refusal lacks \"folder\" or "
+                            "\"reason\"");
+    refusal->folder = strndup(folder, REASON_MAX);
+    refusal->reason = strndup(reason, REASON_MAX);
+    if (!refusal->folder || !refusal->reason)
+        return err_set(err, "out of memory for a refusal");
+    return 0;
+}
+
+static int read_refused(const json_t *list, struct job_advert *advert,
+                        struct err *err) {
+    size_t count = json_array_size(list);
+    if (count > JOB_MODELS_MAX)
+        return err_set(err, "advertisement: more than %d refusals",
+                       JOB_MODELS_MAX);
+    advert->refused = calloc(count + 1, sizeof *advert->refused);
+    if (!advert->refused)
+        return err_set(err, "out of memory for %zu refusals", count);
+    for (size_t i = 0; i < count; i++) {
+        advert->refused_count++;
+        if (read_refusal(json_array_get(list, i), &advert->refused[i], err) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -286,12 +326,12 @@ static int read_advert(const json_t *root, struct job_advert *advert,
         return -1;
     const json_t *models = json_object_get(root, "models");
     size_t count = json_array_size(models);
-    if (count < 1 || count > MODELS_MAX)
+    if (!json_is_array(models) || count > JOB_MODELS_MAX)
         return err_set(err,
-                       "advertisement: \"models\" is not an array of 1 "
-                       "to %d models",
-                       MODELS_MAX);
-    advert->models = calloc(count, sizeof *advert->models);
+                       "advertisement: \"models\" is not an array of up to "
+                       "%d models",
+                       JOB_MODELS_MAX);
+    advert->models = calloc(count + 1, sizeof *advert->models);
     if (!advert->models)
         return err_set(err, "out of memory for %zu models", count);
     for (size_t i = 0; i < count; i++) {
@@ -299,7 +339,7 @@ static int read_advert(const json_t *root, struct job_advert *advert,
         if (read_model(json_array_get(models, i), &advert->models[i], err) < 0)
             return -1;
     }
-    return 0;
+    return read_refused(json_object_get(root, "refused"), advert, err);
 }
 
 int job_advert_decode(const char *json, size_t len, struct job_advert *advert,
@@ -326,5 +366,10 @@ void job_advert_free(struct job_advert *advert) {
         free(advert->models[i].labels);
     }
     free(advert->models);
+    for (int i = 0; i < advert->refused_count; i++) {
+        free(advert->refused[i].folder);
+        free(advert->refused[i].reason);
+    }
+    free(advert->refused);
     memset(advert, 0, sizeof *advert);
 }

@@ -19,8 +19,9 @@
  *   worker -> front
  *     READY      a worker is there (again): body is its JSON advertisement,
  *                {"name","hands","batch","models":[{"name","version","labels",
- *                "width","height","explainable","default"}]}; number is the
- *                credits it grants from now on (earlier ones are void)
+ *                "width","height","explainable","default","retiring",
+ *                "placed_ms"}],"refused":[{"folder","reason"}]}; number is
+ *                the credits it grants from now on (earlier ones are void)
  *     CREDIT     number more jobs are welcome
  *     DONE       the result of id is in Redis (also where it is a failure that
  *                lies in the image); attempt and request id are the job's;
@@ -107,12 +108,22 @@ struct job_model {
     int label_count;
     int width, height;
     int explainable, is_default;
+    int retiring;      /* replaced: for jobs that were accepted earlier alone */
+    int64_t placed_ms; /* when its files were put in place there, wall clock;
+                          0: the worker does not say */
 };
+/* A model folder that the worker found and cannot serve. */
+struct job_refusal {
+    char *folder, *reason; /* owned */
+};
+#define JOB_MODELS_MAX 64 /* in one advertisement; also of refusals */
 struct job_advert {
     char name[128]; /* of the worker: host.pid */
     int hands, batch;
     struct job_model *models; /* owned */
     int model_count;
+    struct job_refusal *refused; /* owned */
+    int refused_count;
 };
 char *job_advert_encode(const struct job_advert *advert); /* JSON; free() */
 

@@ -6,8 +6,9 @@
 
 struct entry {
     struct job_model model; /* labels owned */
-    int workers;
-    struct entry *next; /* the one that came before: newest first */
+    int workers;            /* that take new jobs for it */
+    int holders;            /* these, and those that it is retiring from */
+    struct entry *next;     /* the one that came before: newest first */
 };
 
 struct catalogue {
@@ -54,14 +55,22 @@ static struct entry *exactly(const struct catalogue *catalogue,
     return NULL;
 }
 
+static bool is_newer(const struct entry *a, const struct entry *b) {
+    const struct job_model *one = &a->model, *other = &b->model;
+    if ((a->workers > 0) != (b->workers > 0))
+        return a->workers > 0;
+    if (one->placed_ms != other->placed_ms)
+        return one->placed_ms > other->placed_ms;
+    return strcmp(one->version, other->version) > 0;
+}
+
 /* The version that a name stands for: the newest that is served, or the
  * newest. */
 static struct entry *current(const struct catalogue *catalogue,
                              const char *name) {
     struct entry *found = NULL;
     for (struct entry *e = catalogue->newest; e; e = e->next)
-        if (strcmp(e->model.name, name) == 0 &&
-            (!found || (!found->workers && e->workers)))
+        if (strcmp(e->model.name, name) == 0 && (!found || is_newer(e, found)))
             found = e;
     return found;
 }
@@ -115,7 +124,7 @@ static struct entry *entry_new(const struct job_model *model) {
 static void prune(struct catalogue *catalogue, const struct entry *fresh) {
     for (struct entry **at = &catalogue->newest; *at;) {
         struct entry *e = *at;
-        if (e == fresh || e->workers > 0 ||
+        if (e == fresh || e->holders > 0 ||
             strcmp(e->model.name, fresh->model.name) != 0) {
             at = &e->next;
             continue;
@@ -123,6 +132,16 @@ static void prune(struct catalogue *catalogue, const struct entry *fresh) {
         *at = e->next;
         entry_free(e);
     }
+}
+
+static void take_holder(struct entry *entry, const struct job_model *model) {
+    int64_t placed_ms = model->placed_ms;
+    if (entry->holders++ == 0 || placed_ms > entry->model.placed_ms)
+        entry->model.placed_ms = placed_ms;
+    if (model->retiring)
+        return;
+    entry->model.is_default = model->is_default;
+    entry->workers++;
 }
 
 int catalogue_add(struct catalogue *catalogue, const struct job_advert *advert,
@@ -140,8 +159,7 @@ int catalogue_add(struct catalogue *catalogue, const struct job_advert *advert,
                              advert->models[i].name);
             continue;
         }
-        entry->model.is_default = advert->models[i].is_default;
-        entry->workers++;
+        take_holder(entry, &advert->models[i]);
         prune(catalogue, entry);
     }
     pthread_mutex_unlock(&catalogue->mutex);
@@ -153,7 +171,9 @@ void catalogue_drop(struct catalogue *catalogue,
     pthread_mutex_lock(&catalogue->mutex);
     for (int i = 0; i < advert->model_count; i++) {
         struct entry *entry = exactly(catalogue, &advert->models[i]);
-        if (entry && entry->workers > 0)
+        if (entry && entry->holders > 0)
+            entry->holders--;
+        if (entry && entry->workers > 0 && !advert->models[i].retiring)
             entry->workers--;
     }
     pthread_mutex_unlock(&catalogue->mutex);

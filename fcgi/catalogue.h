@@ -12,10 +12,14 @@
  *                               what is stored is answered, nothing else
  *     }
  *
- * While workers are replaced by ones with a newer version of a model, both are
- * there; the name then stands for the one that came last. A model whose last
- * worker has gone is kept, so that its cached answers are; it goes once a
- * newer version of it has come. Safe from any thread.
+ * While a new version of a model is rolled out there are workers of both. The
+ * name then stands for the version whose files were put in place last, of those
+ * that a ready worker holds (by the clocks of the workers' hosts; where those
+ * agree to the millisecond, for the greater version), so that all fronts choose
+ * alike, also one that has just started. A version that its worker calls
+ * retiring is only finished there: the name does not stand for it. A model
+ * whose last worker has gone is kept, so that its cached answers are; it goes
+ * once a newer version of it has come. Safe from any thread.
  */
 #ifndef CONVOY_CATALOGUE_H
 #define CONVOY_CATALOGUE_H
@@ -30,7 +34,7 @@ struct catalogue;
 struct catalogue_model {
     char name[128];
     char version[ID_VERSION_LEN + 1];
-    int workers; /* that serve it */
+    int workers; /* that serve it, other than retiring */
 };
 
 struct catalogue *catalogue_open(void); /* NULL: out of memory */

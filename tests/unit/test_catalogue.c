@@ -45,6 +45,20 @@ static struct job_advert *advert(const char *name, const char *version,
     return &one;
 }
 
+static void add_model(const char *name, const char *version, int64_t placed_ms,
+                      int retiring) {
+    struct job_advert *one = advert(name, version, 0);
+    one->models[0].placed_ms = placed_ms;
+    one->models[0].retiring = retiring;
+    assert_int_equal(catalogue_add(catalogue, one, NULL), 0);
+}
+
+static void drop_retiring(const char *name, const char *version) {
+    struct job_advert *one = advert(name, version, 0);
+    one->models[0].retiring = 1;
+    catalogue_drop(catalogue, one);
+}
+
 static void add(const char *name, const char *version, int is_default) {
     assert_int_equal(
         catalogue_add(catalogue, advert(name, version, is_default), NULL), 0);
@@ -103,6 +117,32 @@ static void catalogue_name_stands_for_the_newest_version(void **state) {
     assert_found("a", "a", V1, 1); /* the one that is served */
 }
 
+static void catalogue_prefers_what_was_put_in_place_last(void **state) {
+    (void)state;
+    add_model("a", V1, 2000, 0);
+    add_model("a", V2, 1000, 0); /* whichever came last */
+    assert_found("a", "a", V1, 1);
+    add_model("a", V2, 3000, 0); /* another worker's */
+    assert_found("a", "a", V2, 2);
+    drop("a", V2);
+    drop("a", V2);
+    assert_found("a", "a", V1, 1); /* nobody holds the newer one */
+}
+
+static void catalogue_has_retiring_versions_finished_alone(void **state) {
+    (void)state;
+    char name[128];
+    add_model("a", V1, 1000, 0);
+    add_model("a", V2, 500, 0); /* upgraded: an older file, say */
+    add_model("a", V1, 1000, 1);
+    drop("a", V1);
+    assert_found("a", "a", V2, 1);
+    assert_true(catalogue_name(catalogue, V1, name)); /* jobs are under way */
+    drop_retiring("a", V1);
+    add("b", V1, 0);
+    assert_found("a", "a", V2, 1);
+}
+
 static void catalogue_unserved_versions_go_when_another_comes(void **state) {
     (void)state;
     char name[128];
@@ -148,6 +188,8 @@ int main(void) {
         TEST(catalogue_counts_workers),
         TEST(catalogue_default_is_what_a_worker_calls_so),
         TEST(catalogue_name_stands_for_the_newest_version),
+        TEST(catalogue_prefers_what_was_put_in_place_last),
+        TEST(catalogue_has_retiring_versions_finished_alone),
         TEST(catalogue_unserved_versions_go_when_another_comes),
         TEST(catalogue_lists_current_versions),
     };

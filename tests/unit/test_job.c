@@ -199,10 +199,12 @@ static void job_name_valid_keeps_urls_and_keys_clean(void **state) {
 
 static char *labels[] = {"cat", "hen \"x\"", "\xd0\xba\xd0\xbe\xd1\x82"};
 static struct job_model models[] = {
-    {"one", "3f2a9c1b7d4e", labels, 3, 32, 24, 1, 1},
-    {"two", "000000000000", labels, 1, 224, 224, 0, 0},
+    {"one", "3f2a9c1b7d4e", labels, 3, 32, 24, 1, 1, 0, 1764000000123},
+    {"two", "000000000000", labels, 1, 224, 224, 0, 0, 1, 0},
 };
-static const struct job_advert an_advert = {"host.42", 2, 8, models, 2};
+static struct job_refusal refused[] = {{"bad", "has no \"model.onnx\""}};
+static const struct job_advert an_advert = {"host.42", 2,       8, models,
+                                            2,         refused, 1};
 
 static void job_advert_goes_there_and_back(void **state) {
     (void)state;
@@ -227,7 +229,12 @@ static void job_advert_goes_there_and_back(void **state) {
         assert_int_equal(b->height, a->height);
         assert_int_equal(b->explainable, a->explainable);
         assert_int_equal(b->is_default, a->is_default);
+        assert_int_equal(b->retiring, a->retiring);
+        assert_true(b->placed_ms == a->placed_ms);
     }
+    assert_int_equal(back.refused_count, 1);
+    assert_string_equal(back.refused[0].folder, refused[0].folder);
+    assert_string_equal(back.refused[0].reason, refused[0].reason);
     job_advert_free(&back);
     free(json);
 }
@@ -261,7 +268,8 @@ static void job_advert_refuses_what_is_wrong(void **state) {
         {"", false},
         {"[]", false},
         {"null", false},
-        {HEAD "[]}", false},
+        {HEAD "[],\"refused\":[{\"folder\":\"f\",\"reason\":\"r\"}]}", true},
+        {HEAD "[],\"refused\":[{\"folder\":\"f\"}]}", false},
         {HEAD "{}}", false},
         {HEAD "[7]}", false},
         {HEAD "[{\"name\":\"m/../x\"," MODEL "}]}", false},
