@@ -26,18 +26,9 @@ static int fold(struct graph *graph, struct graph_node *node, struct err *err) {
     int rc = -1;
 
     graph_call(graph, node, NULL, &call);
-    if (node->op->infer(&call, err) < 0 || make_outputs(graph, &call, err) < 0)
+    if (node->op->infer(&call, err) < 0 ||
+        make_outputs(graph, &call, err) < 0 || op_run_alone(&call, err) < 0)
         goto fail;
-    size_t scratch = node->op->scratch ? node->op->scratch(&call) : 0;
-    if (scratch > 0) {
-        scratch = (scratch + TENSOR_ALIGN - 1) / TENSOR_ALIGN * TENSOR_ALIGN;
-        call.scratch = aligned_alloc(TENSOR_ALIGN, scratch);
-        if (!call.scratch) {
-            err_set(err, "no memory for %zu bytes of scratch", scratch);
-            goto fail;
-        }
-    }
-    node->op->run(&call);
     for (int i = 0; i < node->output_count; i++) {
         node->outputs[i]->t = call.outputs[i];
         node->outputs[i]->producer = NULL;
@@ -48,7 +39,6 @@ static int fold(struct graph *graph, struct graph_node *node, struct err *err) {
 fail:
     for (int i = 0; i < call.output_count; i++)
         free(call.outputs[i].data);
-    free(call.scratch);
     return rc < 0 ? graph_error(graph, node, err) : 0;
 }
 

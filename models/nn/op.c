@@ -1,5 +1,6 @@
 #include "models/nn/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct op *const tables[] = {
@@ -62,6 +63,18 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
                            "ONNX has it",
                            op->name, given->name);
     }
+    return 0;
+}
+
+int op_run_alone(struct op_call *call, struct err *err) {
+    size_t bytes = call->op->scratch ? call->op->scratch(call) : 0;
+    bytes = (bytes + TENSOR_ALIGN) / TENSOR_ALIGN * TENSOR_ALIGN;
+    call->scratch = aligned_alloc(TENSOR_ALIGN, bytes);
+    if (!call->scratch)
+        return err_set(err, "no memory for %zu bytes of scratch", bytes);
+    call->op->run(call);
+    free(call->scratch);
+    call->scratch = NULL;
     return 0;
 }
 

@@ -115,6 +115,9 @@ const struct op *op_find(const char *op_type, int64_t opset, struct err *err);
  * every node at load. */
 int op_check(const struct op *op, const struct op_call *call, struct err *err);
 
+/* run() with scratch of its own, for what is computed once. */
+int op_run_alone(struct op_call *call, struct err *err);
+
 /* ---- for the ops_*.c ---------------------------------------------------- */
 
 /* Each table ends with a row without a name. */

@@ -1,7 +1,7 @@
 /*
- * Operators that pick numbers by index. An index outside of the axis is an
- * error while planning where the indices are known by then; one that appears
- * while running gives zeros.
+ * Operators that pick numbers by index, or put them there. An index outside of
+ * the axis is an error while planning where the indices are known by then; one
+ * that appears while running gives zeros, and puts nothing.
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
@@ -117,10 +117,262 @@ static void run_gather_elements(struct op_call *call) {
     }
 }
 
+/* ---- index by several axes ----------------------------------------------- */
+
+/* Indices (..., depth), each of which picks the block of x that is left when
+ * the `depth` axes behind the first `batch` are fixed. */
+struct blocks {
+    int batch, depth;
+    size_t batches, picks; /* of them in each of the batches */
+    size_t count;          /* numbers in a block */
+};
+
+static int blocks_of(const struct op_call *call, struct blocks *b,
+                     struct err *err) {
+    const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
+    const char *name = call->node->op_type;
+    const int64_t batch = node_int(call->node, "batch_dims", 0);
+    const int last = indices->rank - 1;
+
+    if (op_types(call, 1, TYPES_INDEX, err) < 0)
+        return -1;
+    if (last < 0 || batch < 0 || batch > last || batch > x->rank ||
+        indices->dims[last] < 1 || indices->dims[last] > x->rank - batch ||
+        memcmp(x->dims, indices->dims, (size_t)batch * sizeof *x->dims) != 0) {
+        char text[2][128];
+        return err_set(err, "%s of %s by indices %s does not fit", name,
+                       tensor_text(x, text[0], sizeof text[0]),
+                       tensor_text(indices, text[1], sizeof text[1]));
+    }
+    b->batch = (int)batch;
+    b->depth = (int)indices->dims[last];
+    b->batches = dims_count(x->dims, b->batch);
+    b->picks = dims_count(indices->dims + batch, last - b->batch);
+    const int fixed = b->batch + b->depth;
+    b->count = dims_count(x->dims + fixed, x->rank - fixed);
+    return 0;
+}
+
+/* Where in its batch, in numbers, the block of that pick begins; -1: outside.
+ */
+static int64_t block_at(const struct op_call *call, const struct blocks *b,
+                        size_t pick) {
+    const struct tensor *x = call->inputs[0];
+    int64_t at = 0;
+    for (int k = 0; k < b->depth; k++) {
+        const int64_t dim = x->dims[b->batch + k];
+        const int64_t index =
+            index_at(call->inputs[1], pick * (size_t)b->depth + (size_t)k, dim);
+        if (index < 0)
+            return -1;
+        at = at * dim + index;
+    }
+    return at * (int64_t)b->count;
+}
+
+static int check_blocks(const struct op_call *call, const struct blocks *b,
+                        struct err *err) {
+    const size_t picks =
+        call->inputs[1]->data && b->count > 0 ? b->batches * b->picks : 0;
+    for (size_t i = 0; i < picks; i++)
+        if (block_at(call, b, i) < 0)
+            return err_set(err, "%s has an index outside of its input",
+                           call->node->op_type);
+    return 0;
+}
+
+static int infer_gather_nd(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
+    int64_t dims[2 * NN_MAX_RANK];
+    struct blocks b;
+    int rank = 0;
+
+    if (blocks_of(call, &b, err) < 0 || check_blocks(call, &b, err) < 0)
+        return -1;
+    for (int i = 0; i < indices->rank - 1; i++)
+        dims[rank++] = indices->dims[i];
+    for (int i = b.batch + b.depth; i < x->rank; i++)
+        dims[rank++] = x->dims[i];
+    return op_output(call, 0, x->type, rank, dims, err);
+}
+
+static void run_gather_nd(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const size_t size = type_size(x->type);
+    char *out = call->outputs[0].data;
+    struct blocks b;
+
+    blocks_of(call, &b, NULL);
+    const size_t bytes = b.count * size;
+    const size_t all = dims_count(x->dims + b.batch, x->rank - b.batch) * size;
+    for (size_t i = 0; i < b.batches * b.picks; i++, out += bytes) {
+        const int64_t at = block_at(call, &b, i);
+        if (at < 0)
+            memset(out, 0, bytes);
+        else
+            memcpy(out,
+                   (const char *)x->data + i / b.picks * all +
+                       (size_t)at * size,
+                   bytes);
+    }
+}
+
+/* ---- putting ------------------------------------------------------------- */
+
+enum reduction { REPLACE, ADD, MULTIPLY, REDUCTIONS };
+
+static enum reduction reduction_of(const struct op_call *call) {
+    static const char *const names[] = {"none", "add", "mul"};
+    const char *name = node_string(call->node, "reduction", "none");
+    int i = REPLACE;
+    while (i < REDUCTIONS && strcmp(name, names[i]) != 0)
+        i++;
+    return (enum reduction)i;
+}
+
+/* What all of them ask for; the output is the input, but for what is put. */
+static int infer_scatter(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0], *updates = call->inputs[2];
+    if (reduction_of(call) == REDUCTIONS)
+        return err_set(err, "%s's reduction is \"%s\"", call->node->op_type,
+                       node_string(call->node, "reduction", ""));
+    if (updates->type != x->type)
+        return err_set(err, "%s of %s into %s is not supported",
+                       call->node->op_type, type_name(updates->type),
+                       type_name(x->type));
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+static void put_floats(char *to, const char *from, enum nn_type type,
+                       enum reduction how) {
+    double a, b;
+    number_doubles(&a, to, type, 1, 1);
+    number_doubles(&b, from, type, 1, 1);
+    a = how == ADD ? a + b : a * b;
+    number_put_doubles(to, type, &a, 1);
+}
+
+static void put_integers(char *to, const char *from, enum nn_type type,
+                         enum reduction how) {
+    int64_t a, b;
+    number_ints(&a, to, type, 1, 1);
+    number_ints(&b, from, type, 1, 1);
+    a = (int64_t)(how == ADD ? (uint64_t)a + (uint64_t)b
+                             : (uint64_t)a * (uint64_t)b);
+    number_put_ints(to, type, &a, 1);
+}
+
+static void put(char *to, const char *from, enum nn_type type, size_t count,
+                enum reduction how) {
+    const size_t size = type_size(type);
+    if (how == REPLACE) {
+        memcpy(to, from, count * size);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        (type_in(type, TYPES_FLOAT) ? put_floats : put_integers)(
+            to + i * size, from + i * size, type, how);
+}
+
+static int infer_scatter_nd(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
+    const struct tensor *updates = call->inputs[2];
+    struct blocks b;
+
+    if (blocks_of(call, &b, err) < 0 || check_blocks(call, &b, err) < 0)
+        return -1;
+    const int outer = indices->rank - 1;
+    bool fits = updates->rank == outer + x->rank - b.depth;
+    for (int i = 0; fits && i < updates->rank; i++)
+        fits = updates->dims[i] ==
+               (i < outer ? indices->dims[i] : x->dims[b.depth + i - outer]);
+    if (!fits)
+        return err_set(err, "ScatterND's updates have another shape than what "
+                            "its indices pick");
+    return infer_scatter(call, err);
+}
+
+static void run_scatter_nd(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const char *from = call->inputs[2]->data;
+    const enum reduction how = reduction_of(call);
+    const size_t size = type_size(x->type);
+    char *out = call->outputs[0].data;
+    struct blocks b;
+
+    blocks_of(call, &b, NULL);
+    memcpy(out, x->data, tensor_bytes(x));
+    for (size_t i = 0; i < b.picks; i++, from += b.count * size) {
+        const int64_t at = block_at(call, &b, i);
+        if (at >= 0)
+            put(out + (size_t)at * size, from, x->type, b.count, how);
+    }
+}
+
+static int infer_scatter_elements(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
+    int axis;
+
+    if (op_axis(node_int(call->node, "axis", 0), x->rank, &axis, err) < 0 ||
+        check_indices(call, axis, err) < 0)
+        return -1;
+    bool fits =
+        indices->rank == x->rank && tensor_same_shape(indices, call->inputs[2]);
+    for (int i = 0; fits && i < x->rank; i++)
+        fits = i == axis || indices->dims[i] <= x->dims[i];
+    if (!fits)
+        return err_set(err,
+                       "%s's indices have a larger shape than its input, or "
+                       "another one than its updates",
+                       call->node->op_type);
+    return infer_scatter(call, err);
+}
+
+static void run_scatter_elements(struct op_call *call) {
+    const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
+    const char *from = call->inputs[2]->data;
+    const enum reduction how = reduction_of(call);
+    const size_t size = type_size(x->type);
+    char *out = call->outputs[0].data;
+    ptrdiff_t strides[NN_MAX_RANK];
+    int64_t at[NN_MAX_RANK] = {0};
+    int axis;
+
+    op_axis(node_int(call->node, "axis", 0), x->rank, &axis, NULL);
+    strided_of_tensor(strides, x);
+    memcpy(out, x->data, tensor_bytes(x));
+    for (size_t i = 0; i < tensor_count(indices); i++) {
+        const int64_t index = index_at(indices, i, x->dims[axis]);
+        ptrdiff_t offset = index * strides[axis];
+        for (int k = 0; k < x->rank; k++)
+            offset += k == axis ? 0 : at[k] * strides[k];
+        if (index >= 0)
+            put(out + offset * (ptrdiff_t)size, from + i * size, x->type, 1,
+                how);
+        dims_step(at, indices->dims, x->rank);
+    }
+}
+
 static const struct op_attribute axis_only[] = {{"axis", ATTRIBUTE_INT}, {0}};
+static const struct op_attribute axis_reduction[] = {
+    {"axis", ATTRIBUTE_INT}, {"reduction", ATTRIBUTE_STRING}, {0}};
+static const struct op_attribute batch_dims[] = {{"batch_dims", ATTRIBUTE_INT},
+                                                 {0}};
 
 const struct op ops_gather[] = {
     {"Gather", 1, 2, 2, 1, 0, infer_gather, run_gather, NULL, axis_only, NULL},
     {"GatherElements", 11, 2, 2, 1, 0, infer_gather_elements,
      run_gather_elements, NULL, axis_only, NULL},
+    {"GatherND", 11, 2, 2, 1, 0, infer_gather_nd, run_gather_nd, NULL,
+     batch_dims, NULL},
+    {"Scatter", 9, 3, 3, 1, 0, infer_scatter_elements, run_scatter_elements,
+     NULL, axis_only, NULL},
+    {"ScatterElements", 11, 3, 3, 1, 0, infer_scatter_elements,
+     run_scatter_elements, NULL, axis_only, NULL},
+    {"ScatterElements", 16, 3, 3, 1, 0, infer_scatter_elements,
+     run_scatter_elements, NULL, axis_reduction, NULL},
+    {"ScatterND", 11, 3, 3, 1, 0, infer_scatter_nd, run_scatter_nd, NULL, NULL,
+     NULL},
+    {"ScatterND", 16, 3, 3, 1, 0, infer_scatter_nd, run_scatter_nd, NULL,
+     axis_reduction + 1, NULL},
     {0}};

@@ -11,7 +11,7 @@ static bool is_known(const struct op_call *call) {
     size_t bytes = 0;
     for (int i = 0; i < call->output_count; i++)
         bytes += tensor_bytes(&call->outputs[i]);
-    if (bytes > KNOWN_BYTES_MAX || call->op->scratch)
+    if (bytes > KNOWN_BYTES_MAX)
         return false;
     if (call->op->traits & OP_SHAPE_ONLY)
         return true;
@@ -28,10 +28,8 @@ static int compute(struct op_call *call, struct err *err) {
         if (tensor_make(&call->outputs[made], t.type, t.rank, t.dims, err) < 0)
             break;
     }
-    if (made == call->output_count) {
-        call->op->run(call);
+    if (made == call->output_count && op_run_alone(call, err) == 0)
         return 0;
-    }
     while (made-- > 0)
         tensor_free(&call->outputs[made]);
     return -1;
