@@ -144,6 +144,14 @@ $(FAULTS)/bin/convoy-worker: $(BUILD)/worker/main.o \
   $(call lib,classifier) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_WORKER) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON)
 
+# The checker beside them.
+FAULTS_CHECKER := $(BUILD)/tests/faults/faults
+$(FAULTS_CHECKER): $(filter-out %/point.o,$(patsubst %.c,$(BUILD)/%.o,\
+                   $(wildcard tests/faults/*.c))) \
+                   $(BUILD)/tests/integration/picture.o \
+                   $(call lib,classifier) $(call lib,nn) $(call lib,common)
+	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON) -lcurl
+
 CONFORMANCE := $(BUILD)/tests/conformance/conformance
 CONFORMANCE_OBJ := $(call objects,tests/conformance/*.c)
 $(CONFORMANCE_OBJ): | $(BUILD)/gen/onnx.pb-c.c
@@ -162,10 +170,11 @@ $(FUZZ): %: %.o $(filter %.o,$(FUZZ_MAIN)) $(ALL_LIBS)
 
 .SECONDARY:
 
-.PHONY: test-programs integration-programs fuzz-programs
-test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE)
+.PHONY: test-programs integration-programs fuzz-programs faults-programs
+test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE) faults-programs
 integration-programs: $(INTEGRATION)
 fuzz-programs: $(FUZZ)
+faults-programs: $(FAULT_PROGRAMS) $(FAULTS_CHECKER)
 
 .PHONY: unit
 unit: $(UNIT)               ## build and run the unit tests

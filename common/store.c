@@ -331,7 +331,8 @@ int store_adopt(struct store *store, const struct id *id, int64_t lease_ms,
     redis_add_number(&c.call, lease_ms);
     FAULT_POINT(ADOPT_BEFORE, id->text);
     int adopted = run_job(store, &c.call, id, job, err);
-    FAULT_POINT(ADOPT_AFTER, id->text);
+    if (adopted > 0)
+        FAULT_POINT(ADOPT_AFTER, id->text);
     return adopted;
 }
 

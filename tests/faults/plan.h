@@ -1,0 +1,64 @@
+/*
+ * plan: one schedule: what is done to the service, and when. Made of a seed,
+ * so that it can be made again.
+ *
+ *     struct plan plan;
+ *     plan_make(&plan, seed, first);       `first`: a kind that it must have
+ *     plan_run(&plan, &stage);             takes its time, then heals all
+ *
+ * Each kind of fault is a row of the table in plan.c.
+ */
+#ifndef CONVOY_TEST_PLAN_H
+#define CONVOY_TEST_PLAN_H
+
+#include "tests/faults/clients.h"
+#include "tests/faults/history.h"
+#include "tests/faults/service.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a plan acts on. */
+struct stage {
+    struct service *service;
+    struct history *history;
+    bool has_disk; /* Redis has a small disk of its own */
+    struct clients *flood;
+    int *injected; /* (plan_kinds()): how often each kind came about */
+};
+
+struct step {
+    int at_ms;
+    void (*act)(struct stage *stage, const struct step *step);
+    enum part part;
+    int number; /* what it means is the step's own */
+    int kind;   /* counted as injected when acted; -1: a heal */
+};
+
+#define PLAN_STEPS_MAX 48
+#define PLAN_FAULTS_MAX 4
+struct plan {
+    uint64_t seed;
+    struct step steps[PLAN_STEPS_MAX];
+    int step_count;
+    int kinds[PLAN_FAULTS_MAX];
+    int kind_count;
+    int load_ms; /* so long clients submit */
+    int harm;    /* attempts that its faults can cost one image */
+    bool clear;  /* recoveries can be measured: only processes die */
+    bool strict; /* no client may notice, see PACE_STRICT */
+    bool has_flood;
+};
+
+int plan_kinds(void);
+const char *plan_kind_name(int kind);
+int plan_kind_find(const char *name); /* -1: there is none */
+
+void plan_make(struct plan *plan, uint64_t seed, int first);
+void plan_describe(const struct plan *plan, char *text, size_t size);
+void plan_run(const struct plan *plan, struct stage *stage);
+
+/* The names of fault points, by enum fault_point. */
+const char *plan_point_name(int point);
+
+#endif
