@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADOPT_AT_ONCE 32 /* jobs a sweep: other fronts want some, too */
+/* Jobs a sweep: other fronts want some, too. After a full one the next follows
+ * at once, for a front may have left a thousand. */
+#define ADOPT_AT_ONCE 32
 
 struct leases {
     struct leases_options options;
@@ -133,23 +135,33 @@ static void (*const tasks[])(struct leases *, struct note *) = {
 
 /* ---- the sweep --------------------------------------------------------- */
 
-static void sweep(struct leases *leases) {
+/* True: there may be more of them. */
+static bool sweep(struct leases *leases) {
     struct id ids[ADOPT_AT_ONCE];
     struct err err = {0};
+    int adopted = 0;
     int count = store_expired(leases->store, ids, ADOPT_AT_ONCE, &err);
     note_redis(leases, count, &err);
-    for (int i = 0; i < count; i++)
-        if (adopt_id(leases, &ids[i]) < 0)
-            break;
+    for (int i = 0; i < count; i++) {
+        int status = adopt_id(leases, &ids[i]);
+        if (status < 0)
+            return false;
+        adopted += status;
+    }
+    return adopted == ADOPT_AT_ONCE;
 }
 
 /* ---- the thread -------------------------------------------------------- */
 
-static void run_tasks(struct leases *leases) {
+/* At the end, with Redis away, each would cost a time-out and come to nothing:
+ * leases run out by themselves. */
+static void run_tasks(struct leases *leases, bool stopping) {
     struct note *note = mailbox_take(leases->tasks);
     while (note) {
         struct note *end = note->next;
-        if (note->kind == NOTE_CLAIM)
+        if (stopping && leases->away)
+            log_event(LOG_WARN, "lease-left", "reason", "Redis is away", NULL);
+        else if (note->kind == NOTE_CLAIM)
             end = claim(leases, note);
         else
             tasks[note->kind](leases, note);
@@ -170,12 +182,11 @@ static void *run(void *arg) {
         struct pollfd fd = {.fd = mailbox_fd(leases->tasks), .events = POLLIN};
         poll(&fd, 1, wait > 0 ? (int)wait : 0);
         if (clock_ms() >= sweep_at) {
-            if (atomic_load(&leases->sweep))
-                sweep(leases);
-            sweep_at = clock_ms() + leases->options.sweep_ms;
+            bool more = atomic_load(&leases->sweep) && sweep(leases);
+            sweep_at = clock_ms() + (more ? 0 : leases->options.sweep_ms);
         }
         stopping = atomic_load(&leases->stopping); /* before the last look */
-        run_tasks(leases);
+        run_tasks(leases, stopping);
     }
     return NULL;
 }

@@ -254,12 +254,22 @@ static int take_in(struct submission *submission, struct entry *entry,
     return accept_image(submission, entry, err);
 }
 
+static bool is_store_away(const struct err *err) {
+    return err->problem && strcmp(err->problem, "store-unavailable") == 0;
+}
+
+/* Where Redis does not answer, that has cost seconds: it is not asked again for
+ * each of the other images. */
 static void take_in_all(struct submission *submission) {
     const struct request *request = submission->call->request;
+    struct err away = {0};
     for (int i = 0; i < submission->count; i++) {
         struct entry *entry = &submission->entries[i];
-        if (take_in(submission, entry, &entry->err) < 0)
+        entry->err = away;
+        if (away.problem || take_in(submission, entry, &entry->err) < 0)
             entry->outcome = REFUSED;
+        if (is_store_away(&entry->err))
+            away = entry->err;
         log_event(
             LOG_INFO, outcome_names[entry->outcome], "request", request->id,
             "id", entry->id.text, "model", submission->model.name,
@@ -269,7 +279,8 @@ static void take_in_all(struct submission *submission) {
 
 /* ---- waiting, where the client prefers that ---------------------------- */
 
-static void wait_for_entry(struct submission *submission, struct entry *entry) {
+/* -1: Redis is away, and there is no use in waiting for others. */
+static int wait_for_entry(struct submission *submission, struct entry *entry) {
     struct wait *wait = &submission->wait;
     struct store_state state;
     int status =
@@ -281,7 +292,9 @@ static void wait_for_entry(struct submission *submission, struct entry *entry) {
          * later. */
         log_event(LOG_WARN, "wait", "request", submission->call->request->id,
                   "error", entry->err.text, NULL);
-    } else if (state.kind == STORE_PENDING) {
+        return -1;
+    }
+    if (state.kind == STORE_PENDING) {
         entry->processing = state.attempts > 0;
     } else if (state.kind != STORE_RESULT) {
         err_problem(&entry->err, "store-unavailable",
@@ -292,13 +305,19 @@ static void wait_for_entry(struct submission *submission, struct entry *entry) {
         entry->outcome = REFUSED;
     }
     store_state_free(&state);
+    return 0;
 }
 
 static void wait_for_all(struct submission *submission) {
+    bool away = false;
     for (int i = 0; i < submission->count && submission->wait.entered; i++) {
         struct entry *entry = &submission->entries[i];
-        if (entry->outcome != REFUSED && !entry->answer.doc)
-            wait_for_entry(submission, entry);
+        if (entry->outcome == REFUSED || entry->answer.doc)
+            continue;
+        if (!away)
+            away = wait_for_entry(submission, entry) < 0;
+        else if (entry->expected)
+            wait_expect_no_more(&submission->wait, &entry->waiter);
     }
     wait_end(&submission->wait);
 }

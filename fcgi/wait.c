@@ -95,6 +95,10 @@ bool wait_expect(struct wait *wait, struct waiter *waiter,
     return wait->entered;
 }
 
+void wait_expect_no_more(struct wait *wait, struct waiter *waiter) {
+    waiters_remove(wait->call->service->waiters, waiter);
+}
+
 int wait_for_expected(struct wait *wait, struct waiter *waiter,
                       struct store_state *state, struct err *err) {
     int64_t slice = LOOK_MOST_MS;

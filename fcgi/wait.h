@@ -35,10 +35,12 @@ void wait_begin(struct wait *wait, struct call *call);
 int wait_for(struct wait *wait, const struct id *id, struct store_state *state,
              struct err *err);
 
-/* False where there is no waiting. True: wait_for_expected() must follow. */
+/* False where there is no waiting. True: one of the two that are next must
+ * follow. */
 bool wait_expect(struct wait *wait, struct waiter *waiter, const struct id *id);
 int wait_for_expected(struct wait *wait, struct waiter *waiter,
                       struct store_state *state, struct err *err);
+void wait_expect_no_more(struct wait *wait, struct waiter *waiter);
 
 void wait_end(struct wait *wait);
 

@@ -35,7 +35,8 @@ struct foreman {
     int stop;           /* see stop.h */
     struct pollfd *fds; /* the crew's, then the writer, then stop */
     bool draining, quitting;
-    int64_t last_job_ms;  /* or when draining began */
+    int64_t last_job_ms; /* or when draining began */
+    int64_t drained_by_ms;
     int64_t last_hand_ms; /* when there was one, or the start */
     int64_t announced_ms, started_wall_ms;
     int64_t done, failed;
@@ -207,14 +208,26 @@ static void take_stops(struct foreman *f, int64_t now_ms) {
             return;
         f->draining = true;
         f->last_job_ms = now_ms;
+        f->drained_by_ms = now_ms + f->settings->drain_timeout_ms;
         link_drain(f->link);
     }
 }
 
+/* What is not done in time is left: fronts see the connection go, and give it
+ * to others. */
 static bool is_finished(struct foreman *f, int64_t now_ms) {
-    return f->draining && f->batcher.waiting.count == 0 &&
-           crew_count(f->crew).busy == 0 && writer_count(f->writer) == 0 &&
-           now_ms - f->last_job_ms >= QUIET_MS;
+    int open = f->batcher.waiting.count + crew_count(f->crew).busy +
+               writer_count(f->writer);
+    if (!f->draining)
+        return false;
+    if (open > 0 && now_ms >= f->drained_by_ms) {
+        log_event(LOG_WARN, "not-drained", "waiting",
+                  log_number(f->batcher.waiting.count, 0), "busy",
+                  log_number(crew_count(f->crew).busy, 0), "unwritten",
+                  log_number(writer_count(f->writer), 0), NULL);
+        return true;
+    }
+    return open == 0 && now_ms - f->last_job_ms >= QUIET_MS;
 }
 
 static int wait_for_something(struct foreman *f) {

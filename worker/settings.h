@@ -27,6 +27,7 @@ struct settings {
     int64_t result_ttl_ms;
     int64_t job_timeout_ms;
     int64_t redis_patience_ms;
+    int64_t drain_timeout_ms;
     int64_t hand_memory; /* bytes */
     enum log_level log_level;
 };

@@ -240,8 +240,12 @@ struct clients *clients_start(struct history *history, uint64_t seed, int count,
     return clients;
 }
 
-void clients_stop(struct clients *clients) {
+void clients_halt(struct clients *clients) {
     atomic_store(&clients->stopping, true);
+}
+
+void clients_stop(struct clients *clients) {
+    clients_halt(clients);
     for (int i = 0; i < clients->count; i++)
         pthread_join(clients->all[i].thread, NULL);
     free(clients->all);

@@ -25,7 +25,8 @@ enum pace {
 
 struct clients *clients_start(struct history *history, uint64_t seed, int count,
                               enum pace pace);
-void clients_stop(struct clients *clients);
+void clients_halt(struct clients *clients); /* no new requests */
+void clients_stop(struct clients *clients); /* and the last is answered */
 
 /* Eight images in one form, one of them of that nature. */
 void clients_submit_among(struct history *history, uint64_t seed,

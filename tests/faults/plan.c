@@ -136,8 +136,7 @@ static void begin_flood(struct stage *stage, const struct step *step) {
 static void end_flood(struct stage *stage, const struct step *step) {
     (void)step;
     if (stage->flood)
-        clients_stop(stage->flood);
-    stage->flood = NULL;
+        clients_halt(stage->flood);
 }
 
 static void fill_disk(struct stage *stage, const struct step *step) {
@@ -423,20 +422,19 @@ static void heal(struct stage *stage) {
         service_limit_files(stage->service, (enum part)part, -1);
     }
     free_disk(stage, NULL);
-    end_flood(stage, NULL);
 }
 
+/* Clients are only told to end, and joined when all is healed: a part that is
+ * stopped may hold their last answers. */
 void plan_run(const struct plan *plan, struct stage *stage) {
     int64_t begun = now_us();
     struct clients *clients = clients_start(
         stage->history, plan->seed, 6, plan->strict ? PACE_STRICT : PACE_USUAL);
-    bool loaded = true;
     for (int i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
-        if (loaded && step->at_ms > plan->load_ms) {
+        if (step->at_ms > plan->load_ms) {
             sleep_until(begun + plan->load_ms * INT64_C(1000));
-            clients_stop(clients);
-            loaded = false;
+            clients_halt(clients);
         }
         sleep_until(begun + step->at_ms * INT64_C(1000));
         step->act(stage, step);
@@ -444,7 +442,9 @@ void plan_run(const struct plan *plan, struct stage *stage) {
             stage->injected[step->kind]++;
     }
     sleep_until(begun + plan->load_ms * INT64_C(1000));
-    if (loaded)
-        clients_stop(clients);
     heal(stage);
+    clients_stop(clients);
+    if (stage->flood)
+        clients_stop(stage->flood);
+    stage->flood = NULL;
 }

@@ -323,6 +323,30 @@ static void dispatch_adopts_what_a_dead_front_left(void **state) {
     assert_job(7, 1, "left");
 }
 
+/* Before the next sweep, however many they are. */
+static void dispatch_adopts_all_that_a_dead_front_left(void **state) {
+    (void)state;
+    front_close(&front);
+    front_prepare(&front);
+    struct dispatch_options options = front_options(&front);
+    options.sweep_ms = 3000;
+    front_open_with(&front, &options);
+    for (unsigned i = 0; i < 90; i++) {
+        struct store_job left = {.id = front_id(i),
+                                 .bytes = "left",
+                                 .size = 4,
+                                 .request = "req-1",
+                                 .created_ms = 1};
+        struct store_state accepted;
+        store_accept(front.store, &left, 1, 0, &accepted, NULL);
+    }
+    ready(0);
+    assert_true(FRONT_UNTIL(&front, stats.pending > 0));
+    int64_t begun = clock_ms();
+    assert_true(FRONT_UNTIL(&front, stats.pending == 90));
+    assert_true(clock_ms() - begun < options.sweep_ms);
+}
+
 static void dispatch_gives_up_what_had_its_attempts(void **state) {
     (void)state;
     struct prediction p;
@@ -462,6 +486,7 @@ int main(void) {
         TEST(dispatch_draining_worker_gets_nothing_new),
         TEST(dispatch_waits_while_redis_is_away),
         TEST(dispatch_adopts_what_a_dead_front_left),
+        TEST(dispatch_adopts_all_that_a_dead_front_left),
         TEST(dispatch_gives_up_what_had_its_attempts),
         TEST(dispatch_takes_over_an_orphan_at_once),
         TEST(dispatch_renews_leases),

@@ -383,6 +383,26 @@ static void submission_says_when_redis_is_away(void **state) {
     assert_int_equal(SUBMIT(.body = PNG "1"), 202);
 }
 
+/* One time-out of 2 s, not one an image. */
+static void submission_asks_a_silent_redis_once(void **state) {
+    (void)state;
+    static const char part[] =
+        "--b\r\nContent-Disposition: form-data; name=image\r\n\r\n" PNG;
+    char body[1024];
+    snprintf(body, sizeof body, "%s1\r\n%s2\r\n%s3\r\n--b--\r\n", part, part,
+             part);
+    ready(0);
+    kill(front_redis.pid, SIGSTOP);
+    int64_t begun = clock_ms();
+    int status =
+        SUBMIT(.type = "multipart/form-data; boundary=b", .body = body);
+    int64_t ms = clock_ms() - begun;
+    kill(front_redis.pid, SIGCONT);
+    assert_int_equal(status, 503);
+    assert_problem("store-unavailable");
+    assert_true(ms < 5500);
+}
+
 static void submission_remembers_failures_of_the_image_only(void **state) {
     (void)state;
     ready(0);
@@ -603,6 +623,7 @@ int main(void) {
         TEST(submission_needs_a_worker_unless_it_is_cached),
         TEST(submission_is_refused_when_the_queue_is_full),
         TEST(submission_says_when_redis_is_away),
+        TEST(submission_asks_a_silent_redis_once),
         TEST(submission_remembers_failures_of_the_image_only),
         TEST(submission_ten_at_once_cost_one_inference),
         TEST(wait_ends_with_the_result),
