@@ -10,10 +10,10 @@
 
 #include <zmq.h>
 
-#define WAIT_MAX 600          /* 512 hands and a few */
-#define LINGER_MS 1000        /* for the last words at the end */
-#define RECONNECT_MS 50       /* doubled up to: */
-#define RECONNECT_MAX_MS 1000 /* what a front's restart may cost in time */
+#define WAIT_MAX 600         /* 512 hands and a few */
+#define LINGER_MS 1000       /* for the last words at the end */
+#define RECONNECT_MS 50      /* doubled up to: */
+#define RECONNECT_MAX_MS 250 /* what a front's restart may cost in time */
 
 struct front {
     int64_t number;

@@ -14,6 +14,7 @@
 #define FORM 8 /* images in a form: a hand's batch */
 #define SHOTS_MAX HTTP_UPLOADS_MAX
 #define RETRY_MOST_S 3
+#define WHY 200
 
 struct client {
     struct clients *clients;
@@ -105,7 +106,7 @@ static void take_entries(struct history *history, struct shot *const *shots,
 
 static long post(struct history *history, struct http *http,
                  struct shot *const *shots, int count, int wait,
-                 int *retry_after_s) {
+                 int *retry_after_s, char why[WHY]) {
     struct upload uploads[SHOTS_MAX];
     struct reply reply;
     for (int i = 0; i < count; i++) {
@@ -117,6 +118,8 @@ static long post(struct history *history, struct http *http,
     take_entries(history, shots, count, &reply);
     long status = reply.status;
     *retry_after_s = reply.retry_after_s;
+    if (why)
+        snprintf(why, WHY, "%ld: %.180s", status, reply.body ? reply.body : "");
     reply_free(&reply);
     return status;
 }
@@ -130,8 +133,9 @@ static void submit(struct client *client, struct shot *const *shots,
     struct history *history = client->clients->history;
     int wait =
         rng_chance(&client->rng, 30) ? rng_between(&client->rng, 1, 3) : 0;
+    char why[WHY], why_again[WHY];
     int after;
-    long status = post(history, client->http, shots, count, wait, &after);
+    long status = post(history, client->http, shots, count, wait, &after, why);
     if (status == 200 || status == 202)
         return;
     if (client->clients->pace != PACE_STRICT) {
@@ -141,11 +145,12 @@ static void submit(struct client *client, struct shot *const *shots,
     usleep((useconds_t)(after < 0              ? 200000
                         : after > RETRY_MOST_S ? RETRY_MOST_S * 1000000
                                                : after * 1000000));
-    long again = post(history, client->http, shots, count, wait, &after);
+    long again =
+        post(history, client->http, shots, count, wait, &after, why_again);
     if (again != 200 && again != 202)
-        verdict_against("a submission failed (%ld) and, tried once more, "
-                        "failed again (%ld)",
-                        status, again);
+        verdict_against("a submission failed (%s) and, tried once more, "
+                        "failed again (%s)",
+                        why, why_again);
 }
 
 static void submit_new(struct client *client, int count) {
@@ -263,7 +268,7 @@ void clients_submit_among(struct history *history, uint64_t seed,
     for (int i = 0; i < FORM; i++)
         shots[i] =
             history_new(history, &rng, i == place ? nature : NATURE_PLAIN);
-    post(history, http, shots, FORM, 0, &after);
+    post(history, http, shots, FORM, 0, &after, NULL);
     http_close(http);
 }
 
@@ -295,7 +300,7 @@ void clients_review(struct history *history) {
             verdict_against("%.12s cannot be had once all is well",
                             shot->sha256);
         if (shot->lost && shot->nature == NATURE_PLAIN)
-            post(history, http, &shot, 1, 0, &after);
+            post(history, http, &shot, 1, 0, &after, NULL);
     }
     http_close(http);
 }

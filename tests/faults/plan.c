@@ -99,7 +99,7 @@ static bool find_log(char path[600]) {
 static void cut_log(struct stage *stage, const struct step *step) {
     char path[600];
     pid_t pid = service_pid(stage->service, PART_REDIS);
-    service_hold(stage->service, PART_REDIS, 300);
+    service_hold(stage->service, PART_REDIS, 60000);
     service_kill(stage->service, PART_REDIS);
     while (pid && service_pid(stage->service, PART_REDIS) == pid)
         usleep(2000);
@@ -111,6 +111,7 @@ static void cut_log(struct stage *stage, const struct step *step) {
         perror(path);
     if (fd >= 0)
         close(fd);
+    service_hold(stage->service, PART_REDIS, 0);
 }
 
 static void arm_point(struct stage *stage, const struct step *step) {

@@ -430,22 +430,27 @@ void service_limit_files(struct service *service, enum part part, int more) {
 
 /* ---- readiness, counts, logs --------------------------------------------- */
 
+/* Redis answers this front, and both workers are there for it. */
+static bool front_ready(const char *probe) {
+    struct http *http = http_open(probe);
+    struct reply ready, models;
+    http_get(http, "/readyz", &ready);
+    http_get(http, "/api/v1/models", &models);
+    const json_t *model =
+        json_array_get(json_object_get(models.json, "models"), 0);
+    bool both = json_integer_value(json_object_get(model, "workers")) == 2;
+    bool answers = ready.status == 200;
+    reply_free(&ready);
+    reply_free(&models);
+    http_close(http);
+    return answers && both;
+}
+
 bool service_ready(struct service *service) {
-    static const char *const probes[] = {"probe1.sock", "probe2.sock"};
     for (int part = 0; part < PART_COUNT; part++)
         if (!service_pid(service, (enum part)part))
             return false;
-    for (int i = 0; i < 2; i++) {
-        struct http *http = http_open(probes[i]);
-        struct reply reply;
-        http_get(http, "/readyz", &reply);
-        bool ready = reply.status == 200;
-        reply_free(&reply);
-        http_close(http);
-        if (!ready)
-            return false;
-    }
-    return true;
+    return front_ready("probe1.sock") && front_ready("probe2.sock");
 }
 
 bool service_await_ready(struct service *service, int seconds) {

@@ -74,7 +74,7 @@ pid_t service_hand(struct service *service, enum part worker, int pick);
 /* A part may have so many open files more than it has now; -1: as before. */
 void service_limit_files(struct service *service, enum part part, int more);
 
-/* All parts run, and each front answers and has a worker. */
+/* All parts run, and each front answers and has both workers. */
 bool service_ready(struct service *service);
 bool service_await_ready(struct service *service, int seconds);
 
