@@ -11,6 +11,7 @@
 
 #define NAME_MAX_LEN 64
 #define HELP_COLUMN 30
+#define HELP_WIDTH 80
 
 struct unit {
     const char *name;
@@ -198,9 +199,10 @@ static int refuse(const struct options *options, const char *name,
 
 /* ---- help ---------------------------------------------------------------- */
 
-static void print_default(const struct option_row *row) {
-    char text[32];
-    const char *shown = text;
+/* The default as it follows the help: " (20)". */
+static void format_default(const struct option_row *row, char text[128]) {
+    char number[32];
+    const char *shown = number;
     switch (row->kind) {
     case OPTION_FLAG:
         shown = *(int *)row->target ? "on" : NULL;
@@ -209,21 +211,36 @@ static void print_default(const struct option_row *row) {
         shown = *(const char **)row->target;
         break;
     case OPTION_INT:
-        format_number(row->kind, *(int *)row->target, text, sizeof text);
+        format_number(row->kind, *(int *)row->target, number, sizeof number);
         break;
     case OPTION_SIZE:
     case OPTION_TIME:
-        format_number(row->kind, *(int64_t *)row->target, text, sizeof text);
+        format_number(row->kind, *(int64_t *)row->target, number,
+                      sizeof number);
         break;
     case OPTION_NUMBER:
-        snprintf(text, sizeof text, "%g", *(double *)row->target);
+        snprintf(number, sizeof number, "%g", *(double *)row->target);
         break;
     case OPTION_LIST:
         shown = NULL;
         break;
     }
-    if (shown && *shown)
-        printf(" (%s)", shown);
+    snprintf(text, 128, shown && *shown ? " (%s)" : "", shown);
+}
+
+/* Word by word from the column that the cursor is in, each line from there. */
+static void print_wrapped(const char *text, int column) {
+    for (int at = column; *text;) {
+        int word = (int)strcspn(text, " ");
+        if (at > column && at + 1 + word > HELP_WIDTH) {
+            printf("\n%*s", column, "");
+            at = column;
+        }
+        at += printf("%s%.*s", at > column ? " " : "", word, text);
+        text += word;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
 }
 
 static void print_help(const struct options *options) {
@@ -236,9 +253,11 @@ static void print_help(const struct options *options) {
                        row->value ? row->value : "");
         if (n >= HELP_COLUMN)
             n = printf("\n") - 1;
-        printf("%*s%s", HELP_COLUMN - n, "", row->help);
-        print_default(row);
-        putchar('\n');
+        char text[1024], usual[128];
+        format_default(row, usual);
+        snprintf(text, sizeof text, "%s%s", row->help, usual);
+        printf("%*s", HELP_COLUMN - n, "");
+        print_wrapped(text, HELP_COLUMN);
     }
     printf("  --help%*sprint this\n", HELP_COLUMN - 8, "");
     if (options->flags_only) {

@@ -3,21 +3,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void put_head(FILE *out, const char *name) {
-    fprintf(out,
+/* What the sections are written from. */
+struct card {
+    FILE *out;
+    struct trainer *t;
+    const struct settings *settings;
+    const struct dataset *train;
+    const struct outcome *outcome;
+    int held_out;
+};
+
+static void put_head(const struct card *c, const char *name) {
+    bool photos = c->outcome->photos != NULL;
+    fprintf(c->out,
             "---\n"
-            "license: bsd-2-clause\n"
+            "license: %s\n"
             "pipeline_tag: image-classification\n"
-            "datasets: [cifar10]\n"
+            "%s"
             "metrics: [accuracy]\n"
             "---\n\n"
             "# %s\n\n",
-            name);
+            photos ? "other" : "bsd-2-clause",
+            photos ? "" : "datasets: [cifar10]\n", name);
 }
 
-static void put_classes(FILE *out, const struct dataset *set) {
+static void put_classes(const struct card *c) {
+    const struct dataset *set = c->train;
     for (int i = 0; i < set->classes; i++)
-        fprintf(out, "%s%s",
+        fprintf(c->out, "%s%s",
                 i == 0                 ? ""
                 : i + 1 < set->classes ? ", "
                                        : " or ",
@@ -32,62 +45,149 @@ static struct shape map_shape(const struct network *net) {
     return (struct shape){0};
 }
 
-static void put_summary(FILE *out, struct trainer *t) {
-    const struct network *net = trainer_network(t);
+static void put_summary(const struct card *c) {
+    const struct network *net = trainer_network(c->t);
     const struct shape map = map_shape(net);
-    fprintf(out, "Says of a photograph whether it shows ");
-    put_classes(out, trainer_training_set(t));
-    fprintf(
-        out,
-        ".\nA convolutional network of %zu parameters that sees %d x %d "
-        "pixels. It ends in a\nglobal average and a linear layer, so its "
-        "activation maps (%d x %d cells) show\nexactly what each class got "
-        "its score from. Trained from nothing by\n`convoy-model train`.\n\n",
-        network_parameters(net), net->input.width, net->input.height, map.width,
-        map.height);
-    int done = trainer_epochs_done(t), all = trainer_settings(t)->epochs;
-    if (done < all)
-        fprintf(out,
+    fprintf(c->out, "Says of a photograph whether it shows ");
+    put_classes(c);
+    fprintf(c->out,
+            ".\nA convolutional network of %zu parameters that sees %d x %d "
+            "pixels. It ends in a\nglobal average and a linear layer, so its "
+            "activation maps (%d x %d cells) show\nexactly what each class got "
+            "its score from. Trained from %s by\n`convoy-model train`.\n\n",
+            network_parameters(net), net->input.width, net->input.height,
+            map.width, map.height,
+            *c->settings->from ? c->settings->from : "nothing");
+    int done = trainer_epochs_done(c->t), all = c->settings->epochs;
+    if (!trainer_finished(c->t))
+        fprintf(c->out,
                 "**Not finished:** taken after %d of %d epochs, while the "
                 "learning rate was still\nhigh. Do not judge the recipe by "
                 "it.\n\n",
                 done, all);
 }
 
-static void put_accuracy(FILE *out, struct trainer *t) {
-    const struct epoch_record *last =
-        trainer_epoch(t, trainer_epochs_done(t) - 1);
-    int held_out = trainer_validation_images(t);
-    fprintf(out, "## Accuracy\n\n"
-                 "| images | number | top-1 | cross entropy |\n"
-                 "| --- | ---: | ---: | ---: |\n");
-    if (held_out > 0)
+static void put_calibration(const struct card *c) {
+    const struct outcome *o = c->outcome;
+    if (c->held_out > 0)
+        fprintf(c->out,
+                "Expected calibration error on the held-out images, 15 bins: "
+                "**%.4f**. It was %.4f\nbefore the logits were divided by "
+                "%.4g, which is folded into the last layer%s\n"
+                "([arXiv 1706.04599](https://arxiv.org/abs/1706.04599)).\n\n",
+                o->error, o->error_before, o->temperature,
+                o->fitted ? "; fitted\non the same images" : "");
+    else if (o->temperature < 1 || o->temperature > 1)
+        fprintf(c->out,
+                "The logits are divided by %.4g, fitted in another run on "
+                "images that this one was\ntrained on.\n\n",
+                o->temperature);
+    if (o->threshold > 0)
+        fprintf(c->out,
+                "A best score below %.2f is to be read as \"not sure\": 95 of "
+                "100 right answers on the\nheld-out images are above it.\n\n",
+                o->threshold);
+}
+
+static void put_accuracy(const struct card *c) {
+    const struct epoch_record *kept =
+        trainer_epoch(c->t, trainer_best_epoch(c->t));
+    fprintf(c->out, "## Accuracy\n\n"
+                    "| images | number | top-1 | cross entropy |\n"
+                    "| --- | ---: | ---: | ---: |\n");
+    if (c->held_out > 0)
         fprintf(
-            out,
+            c->out,
             "| held out, never trained on, one view each | %d | **%.2f %%** "
             "| %.4f |\n",
-            held_out, 100 * last->validation_accuracy, last->validation_loss);
-    fprintf(out,
-            "| training, as augmented, last epoch | %d | %.2f %% | %.4f |\n\n",
-            trainer_training_set(t)->count, 100 * last->accuracy, last->loss);
-    fprintf(out,
+            c->held_out, 100 * kept->validation_accuracy,
+            kept->validation_loss);
+    fprintf(c->out,
+            "| training, as augmented, %s epoch | %d | %.2f %% | %.4f |\n\n",
+            c->settings->patience > 0 ? "that" : "last", c->train->count,
+            100 * kept->accuracy, kept->loss);
+    fprintf(c->out,
             "The loss on the training images is that of smoothed labels, so "
             "the two do not\ncompare.\n\n");
+    if (c->settings->patience > 0 && c->held_out > 0)
+        fprintf(c->out,
+                "This is the best of the epochs by those very held-out images, "
+                "so expect a little\nless on new ones.\n\n");
+    put_calibration(c);
 }
 
-static void put_data(FILE *out, struct trainer *t) {
-    fprintf(out,
-            "## Data\n\n"
-            "[CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html) (Alex "
-            "Krizhevsky, *Learning\nMultiple Layers of Features from Tiny "
-            "Images*, 2009): its training images, %d of\nthem trained on, the "
-            "last %d of the last file held out.\n\n",
-            trainer_training_set(t)->count, trainer_validation_images(t));
+static void put_photos(const struct card *c) {
+    const struct photos *p = c->outcome->photos;
+    fprintf(c->out,
+            "%d photos, a folder a class: %d to learn from and %d held out, "
+            "drawn from every\nclass alike.\n\n"
+            "| class | photos |\n| --- | ---: |\n",
+            p->set.count, c->train->count, c->held_out);
+    for (int i = 0; i < p->set.classes; i++)
+        fprintf(c->out, "| %s | %d |\n", p->set.names[i], p->class_counts[i]);
+    fputc('\n', c->out);
+    for (int kind = 0; kind < FINDING_KINDS; kind++) {
+        int count = findings_of(&p->found, (enum finding_kind)kind);
+        if (count > 0)
+            fprintf(c->out, "- %s: %d\n",
+                    finding_title((enum finding_kind)kind), count);
+    }
+    fputc('\n', c->out);
 }
 
-static void put_recipe(FILE *out, struct trainer *t, const char *command) {
-    const struct settings *s = trainer_settings(t);
+static void put_data(const struct card *c) {
+    fprintf(c->out, "## Data\n\n");
+    if (c->outcome->photos)
+        put_photos(c);
+    else
+        fprintf(c->out,
+                "[CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html) (Alex "
+                "Krizhevsky, *Learning\nMultiple Layers of Features from Tiny "
+                "Images*, 2009): its training images, %d of\nthem trained on, "
+                "the last %d of the last file held out.\n\n",
+                c->train->count, c->held_out);
+}
+
+static void put_augmentation(const struct card *c) {
+    const struct augment *a = trainer_augment(c->t);
+    FILE *out = c->out;
     fprintf(out,
+            "- label smoothing %g; images moved by up to %d pixels with "
+            "reflected borders",
+            c->settings->smoothing, a->translate);
+    if (a->flip)
+        fprintf(out, ";\n  horizontal flips that alternate from epoch to "
+                     "epoch");
+    if (a->zoom > 0)
+        fprintf(out, ";\n  every other image larger or smaller by up to %g",
+                1 + (double)a->zoom);
+    if (a->cutout > 0)
+        fprintf(out, ";\n  a square of %d x %d pixels blanked", a->cutout,
+                a->cutout);
+    fputc('\n', out);
+}
+
+static void put_beginning(const struct card *c) {
+    const struct settings *s = c->settings;
+    if (*s->from)
+        fprintf(c->out,
+                "- begins with the features of %s; the last layer is first "
+                "fitted to them as they\n  are (linear probe, arXiv "
+                "2202.10054), then all layers are trained, the features\n  at "
+                "%g times the learning rate\n",
+                s->from, s->feature_rate);
+    if (s->balance)
+        fprintf(c->out, "- classes weighted so that all count the same\n");
+    if (s->patience > 0)
+        fprintf(c->out,
+                "- ends after %d epochs without a better one on the held-out "
+                "images, and keeps the\n  best\n",
+                s->patience);
+}
+
+static void put_recipe(const struct card *c) {
+    const struct settings *s = c->settings;
+    fprintf(c->out,
             "## Recipe\n\n"
             "    %s\n\n"
             "The shape and recipe are those of airbench94 (Keller Jordan, "
@@ -95,17 +195,8 @@ static void put_recipe(FILE *out, struct trainer *t, const char *command) {
             "with three changes: the last\nblock does not pool and the network "
             "ends in a global average, for the sake of the\nactivation maps; "
             "batches of %d; more epochs.\n\n",
-            command, s->batch);
-    char cutout[64] = "", zoom[80] = "";
-    if (s->zoom > 0)
-        snprintf(zoom, sizeof zoom,
-                 ";\n  every other image larger or smaller by up to %g",
-                 1 + s->zoom);
-    if (s->cutout > 0)
-        snprintf(cutout, sizeof cutout,
-                 ";\n  a square of %d x %d pixels blanked", s->cutout,
-                 s->cutout);
-    fprintf(out,
+            c->outcome->command, s->batch);
+    fprintf(c->out,
             "- the first convolution (2 x 2) whitens: eigenvectors of the "
             "training images'\n  patches, not trained\n"
             "- three blocks of convolution, maximum (not in the last), batch "
@@ -113,73 +204,75 @@ static void put_recipe(FILE *out, struct trainer *t, const char *command) {
             "- stochastic gradient descent with Nesterov momentum %g, peak "
             "learning rate %g\n  per 1024 images, decoupled weight decay %g, "
             "rate rising to the peak over the\n  first 23 %% of the steps and "
-            "falling to 7 %% at the end; lookahead\n"
-            "- label smoothing %g; crops moved by up to %d pixels with "
-            "reflected borders;\n  horizontal flips that alternate from epoch "
-            "to epoch%s%s\n"
-            "- %d epochs, seed %llu; %.0f minutes of training\n\n",
-            s->momentum, s->rate, s->weight_decay, s->smoothing,
-            trainer_augment(t)->translate, zoom, cutout, s->epochs,
-            (unsigned long long)s->seed, trainer_seconds(t) / 60);
+            "falling to 7 %% at the end; lookahead\n",
+            s->momentum, s->rate, s->weight_decay);
+    put_beginning(c);
+    put_augmentation(c);
+    fprintf(c->out, "- %d epochs, seed %llu; %.0f minutes of training\n\n",
+            s->epochs, (unsigned long long)s->seed, trainer_seconds(c->t) / 60);
 }
 
-static void put_limits(FILE *out, struct trainer *t) {
-    const struct settings *s = trainer_settings(t);
-    const struct shape input = trainer_network(t)->input;
-    double target =
-        1 - s->smoothing + s->smoothing / trainer_training_set(t)->classes;
-    fprintf(out,
+static void put_limits(const struct card *c) {
+    const struct shape input = trainer_network(c->t)->input;
+    fprintf(c->out,
             "## What it sees, and limits\n\n"
             "The whole picture is resized to %d x %d pixels (bicubic, "
             "antialiased), whatever its\nshape. What is small in it is lost, "
             "and a panorama is squeezed beyond recognition:\ncut the picture "
             "to its subject.\n\n"
-            "- It knows nothing but its ten classes, and names one of them "
+            "- It knows nothing but its %d classes, and names one of them "
             "whatever it is shown.\n"
-            "- Smoothed labels keep it from being sure: a picture that could "
-            "not be clearer gets\n  about %.2f, not 1.\n"
             "- The held-out images come from the same collection as the "
             "training images. On other\n  photographs, and on drawings all the "
             "more, expect less.\n\n",
-            input.width, input.height, target);
+            input.width, input.height, c->train->classes);
 }
 
-static void put_history(FILE *out, struct trainer *t) {
-    fprintf(out, "## Epoch by epoch\n\n"
-                 "| epoch | training loss | training top-1 | held-out loss | "
-                 "held-out top-1 |\n"
-                 "| ---: | ---: | ---: | ---: | ---: |\n");
-    for (int i = 0; i < trainer_epochs_done(t); i++) {
-        const struct epoch_record *r = trainer_epoch(t, i);
-        fprintf(out, "| %d | %.4f | %.2f %% | %.4f | %.2f %% |\n", i + 1,
+static void put_history(const struct card *c) {
+    fprintf(c->out, "## Epoch by epoch\n\n"
+                    "| epoch | training loss | training top-1 | held-out loss "
+                    "| held-out top-1 |\n"
+                    "| ---: | ---: | ---: | ---: | ---: |\n");
+    for (int i = 0; i < trainer_epochs_done(c->t); i++) {
+        const struct epoch_record *r = trainer_epoch(c->t, i);
+        fprintf(c->out, "| %d | %.4f | %.2f %% | %.4f | %.2f %% |\n", i + 1,
                 r->loss, 100 * r->accuracy, r->validation_loss,
                 100 * r->validation_accuracy);
     }
 }
 
-static void put_licence(FILE *out) {
-    fprintf(out,
-            "## Licence\n\n"
-            "The weights and this card: BSD-2-Clause, as Convoy. The images of "
-            "CIFAR-10 were\ncollected from the web, carry no licence, and are "
-            "not part of this folder.\n\n");
+static void put_licence(const struct card *c) {
+    fprintf(c->out, "## Licence\n\n");
+    if (c->outcome->photos)
+        fprintf(c->out, "Yours to say, as far as the photos are yours. They "
+                        "are not part of this folder.\n\n");
+    else
+        fprintf(c->out,
+                "The weights and this card: BSD-2-Clause, as Convoy. The "
+                "images of CIFAR-10 were\ncollected from the web, carry no "
+                "licence, and are not part of this folder.\n\n");
 }
 
-char *card_text(struct trainer *t, const char *name, const char *command,
-                size_t *size, struct err *err) {
+char *card_text(struct trainer *t, const char *name,
+                const struct outcome *outcome, size_t *size, struct err *err) {
     char *text = NULL;
-    FILE *out = open_memstream(&text, size);
-    if (!out)
+    const struct card c = {.out = open_memstream(&text, size),
+                           .t = t,
+                           .settings = trainer_settings(t),
+                           .train = trainer_training_set(t),
+                           .outcome = outcome,
+                           .held_out = trainer_validation_images(t)};
+    if (!c.out)
         goto fail;
-    put_head(out, name);
-    put_summary(out, t);
-    put_accuracy(out, t);
-    put_data(out, t);
-    put_recipe(out, t, command);
-    put_limits(out, t);
-    put_licence(out);
-    put_history(out, t);
-    if (fclose(out) == 0)
+    put_head(&c, name);
+    put_summary(&c);
+    put_accuracy(&c);
+    put_data(&c);
+    put_recipe(&c);
+    put_limits(&c);
+    put_licence(&c);
+    put_history(&c);
+    if (fclose(c.out) == 0)
         return text;
 fail:
     free(text);

@@ -1,19 +1,31 @@
 #include "models/train/checkpoint.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC "convoyT1"
+#define MAGIC "convoyT2"
+#define MAGIC_1 "convoyT1"
+#define SETTINGS_1 offsetof(struct settings, side) /* of the first layout */
 
-struct header {
-    char magic[8];
-    struct settings settings;
+/* The file: magic; in the second layout the size of the settings; settings;
+ * state; in the first layout without `arrays`, which were three; then history
+ * and the arrays. */
+struct state {
     uint64_t fingerprint;
     uint64_t count;
     uint64_t epochs_done;
+    uint64_t arrays; /* 3, or 4 with `best` */
+};
+#define STATE_1 offsetof(struct state, arrays)
+#define MAGIC_SIZE 8
+
+struct header {
+    struct settings settings;
+    struct state state;
 };
 
 /* A file and the checksum of what went through it. */
@@ -43,16 +55,21 @@ static void get(struct stream *s, void *data, size_t size) {
 }
 
 static void put_all(struct stream *s, const struct checkpoint *c) {
-    struct header header = {.settings = c->settings,
-                            .fingerprint = c->fingerprint,
-                            .count = c->count,
-                            .epochs_done = (uint64_t)c->epochs_done};
-    memcpy(header.magic, MAGIC, sizeof header.magic);
-    put(s, &header, sizeof header);
+    const uint64_t size = sizeof c->settings;
+    const struct state state = {.fingerprint = c->fingerprint,
+                                .count = c->count,
+                                .epochs_done = (uint64_t)c->epochs_done,
+                                .arrays = c->best ? 4 : 3};
+    put(s, MAGIC, MAGIC_SIZE);
+    put(s, &size, sizeof size);
+    put(s, &c->settings, sizeof c->settings);
+    put(s, &state, sizeof state);
     put(s, c->history, (size_t)c->settings.epochs * sizeof *c->history);
     put(s, c->values, c->count * sizeof *c->values);
     put(s, c->momentum, c->count * sizeof *c->momentum);
     put(s, c->slow, c->count * sizeof *c->slow);
+    if (c->best)
+        put(s, c->best, c->count * sizeof *c->best);
     uint64_t sum = s->sum;
     put(s, &sum, sizeof sum);
 }
@@ -86,17 +103,41 @@ fail:
     return -1;
 }
 
+static void get_header(struct stream *s, struct header *header) {
+    char magic[MAGIC_SIZE] = "";
+    uint64_t size = 0;
+    *header = (struct header){0};
+    get(s, magic, sizeof magic);
+    if (memcmp(magic, MAGIC_1, MAGIC_SIZE) == 0) {
+        /* Its struct ended in what is now `side`, unused and 0. */
+        get(s, &header->settings, SETTINGS_1 + sizeof header->settings.side);
+        get(s, &header->state, STATE_1);
+        header->state.arrays = 3;
+        return;
+    }
+    get(s, &size, sizeof size);
+    if (memcmp(magic, MAGIC, MAGIC_SIZE) != 0 ||
+        size > sizeof header->settings) {
+        s->failed = true;
+        return;
+    }
+    get(s, &header->settings, size);
+    get(s, &header->state, sizeof header->state);
+}
+
 static int open_header(const char *path, struct stream *s,
                        struct header *header, struct err *err) {
     *s = (struct stream){.file = fopen(path, "rb")};
     if (!s->file)
         return err_set(err, "%s: %s", path, strerror(errno));
-    get(s, header, sizeof *header);
-    if (s->failed || memcmp(header->magic, MAGIC, sizeof header->magic) != 0 ||
-        header->settings.epochs < 1 ||
-        header->epochs_done > (uint64_t)header->settings.epochs) {
+    get_header(s, header);
+    if (s->failed || header->settings.epochs < 1 ||
+        header->state.epochs_done > (uint64_t)header->settings.epochs) {
         fclose(s->file);
-        return err_set(err, "%s: is no checkpoint of a training run", path);
+        return err_set(err,
+                       "%s: is no checkpoint of a training run, or one of a "
+                       "later version",
+                       path);
     }
     return 0;
 }
@@ -116,9 +157,10 @@ static int same_run(const char *path, const struct header *header,
                     const struct checkpoint *c, struct err *err) {
     if (memcmp(&header->settings, &c->settings, sizeof c->settings) != 0)
         return err_set(err, "%s: was written with other settings", path);
-    if (header->count != c->count)
+    if (header->state.count != c->count ||
+        header->state.arrays != (c->best ? 4 : 3))
         return err_set(err, "%s: was written for another network", path);
-    if (header->fingerprint != c->fingerprint)
+    if (header->state.fingerprint != c->fingerprint)
         return err_set(err, "%s: was written with other images", path);
     return 0;
 }
@@ -136,13 +178,15 @@ int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
     get(&s, c->values, c->count * sizeof *c->values);
     get(&s, c->momentum, c->count * sizeof *c->momentum);
     get(&s, c->slow, c->count * sizeof *c->slow);
+    if (c->best)
+        get(&s, c->best, c->count * sizeof *c->best);
     uint64_t expected = s.sum, sum = 0;
     get(&s, &sum, sizeof sum);
     if (s.failed || sum != expected) {
         err_set(err, "%s: is damaged; start again without --resume", path);
         goto fail;
     }
-    c->epochs_done = (int)header.epochs_done;
+    c->epochs_done = (int)header.state.epochs_done;
     rc = 0;
 fail:
     fclose(s.file);

@@ -7,6 +7,9 @@
  *     checkpoint_read_settings("DIR/checkpoint", &settings, &err);
  *     checkpoint_read("DIR/checkpoint", &c, &err);      into c's arrays
  *
+ * Files of the first layout ("convoyT1", without the settings that came later
+ * and without `best`) are read too.
+ *
  * The file is written beside its place, forced to disk and renamed over the old
  * one. It is for the machine that wrote it (native byte order) and ends in a
  * checksum, so a damaged one is refused.
@@ -23,6 +26,7 @@ struct checkpoint {
     size_t count;                 /* floats in each array */
     struct epoch_record *history; /* (settings.epochs) */
     float *values, *momentum, *slow;
+    float *best; /* NULL: the run keeps none */
 };
 
 int checkpoint_write(const char *path, const struct checkpoint *c,

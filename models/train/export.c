@@ -12,6 +12,7 @@
 struct exporter {
     struct onnx_writer *writer;
     const struct network *net;
+    double temperature;
     int layer;         /* that is being written */
     int number;        /* of its kind, from 1; names have it */
     char tensor[NAME]; /* what the next node reads */
@@ -172,30 +173,32 @@ static void write_global_average(struct exporter *e, struct layer *l) {
 }
 
 /* (H*W*C, K) -> (K, C*H*W): ONNX flattens channels first. */
-static void write_matrix(const struct layer *l, float *out) {
+static void write_matrix(const struct layer *l, float scale, float *out) {
     int c = l->in.channels, k = l->out.channels;
     int pixels = l->in.height * l->in.width;
     const float *w = l->params[0].value;
     for (int o = 0; o < k; o++)
         for (int i = 0; i < c; i++)
             for (int p = 0; p < pixels; p++)
-                *out++ = l->spec.scale * w[(p * c + i) * k + o];
+                *out++ = scale * w[(p * c + i) * k + o];
 }
 
 static void write_linear(struct exporter *e, struct layer *l) {
     char weight[NAME], name[NAME];
     int64_t k = l->out.channels;
     const struct param *bias = layer_param(l, "bias");
+    bool last = e->layer == e->net->layers_count - 1;
+    float scale = (float)((double)l->spec.scale / (last ? e->temperature : 1));
 
     float *matrix =
         onnx_writer_weights(e->writer, part_name(e, "weight", weight), 2,
                             (int64_t[]){k, (int64_t)shape_size(l->in)});
     if (matrix)
-        write_matrix(l, matrix);
+        write_matrix(l, scale, matrix);
     float *values =
         onnx_writer_weights(e->writer, part_name(e, "bias", name), 1, &k);
     for (int i = 0; values && i < k; i++)
-        values[i] = bias ? l->spec.scale * bias->value[i] : 0;
+        values[i] = bias ? scale * bias->value[i] : 0;
     add_node(e, "Flatten", "flat", NULL);
     onnx_writer_int(e->writer, "axis", 1);
     add_node(e, "Gemm", "", (const char *[]){weight, name, NULL});
@@ -241,9 +244,10 @@ static int write_layers(struct exporter *e, struct err *err) {
     return 0;
 }
 
-void *export_onnx(const struct network *net, const char *graph, size_t *size,
-                  struct err *err) {
-    struct exporter e = {.net = net, .tensor = EXPORT_INPUT};
+void *export_onnx(const struct network *net, const char *graph,
+                  double temperature, size_t *size, struct err *err) {
+    struct exporter e = {
+        .net = net, .temperature = temperature, .tensor = EXPORT_INPUT};
     void *bytes = NULL;
 
     if (net->layers[net->layers_count - 1].kind != &layer_linear) {

@@ -28,8 +28,9 @@
 #define EXPORT_INPUT "pixel_values"
 #define EXPORT_OUTPUT "logits"
 
-/* NULL with an error; the caller frees. `graph` is the graph's name. */
-void *export_onnx(const struct network *net, const char *graph, size_t *size,
-                  struct err *err);
+/* NULL with an error; the caller frees. `graph` is the graph's name. Logits are
+ * divided by the temperature (calibration.h) in the last layer. */
+void *export_onnx(const struct network *net, const char *graph,
+                  double temperature, size_t *size, struct err *err);
 
 #endif

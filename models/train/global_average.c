@@ -44,6 +44,7 @@ static void global_average_backward(struct layer *l, const struct slice *s,
 
 const struct layer_kind layer_global_average = {
     .name = "global_average",
+    .keeps_input = true, /* for activation maps, not for backward */
     .plan = global_average_plan,
     .forward = global_average_forward,
     .backward = global_average_backward,

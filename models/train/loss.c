@@ -12,13 +12,14 @@ static int largest(const float *values, int count) {
 }
 
 void loss_softmax(const float *logits, const uint16_t *labels, int n,
-                  int classes, float smoothing, float *gradient,
-                  struct loss *loss) {
+                  int classes, float smoothing, const float *weights,
+                  float *gradient, struct loss *loss) {
     double off = (double)smoothing / classes;
     double on = 1 - (double)smoothing + off;
 
     for (int image = 0; image < n; image++, logits += classes) {
         int best = largest(logits, classes);
+        double weight = weights ? (double)weights[labels[image]] : 1;
         double top = (double)logits[best], sum = 0;
         for (int i = 0; i < classes; i++)
             sum += exp((double)logits[i] - top);
@@ -26,10 +27,10 @@ void loss_softmax(const float *logits, const uint16_t *labels, int n,
         for (int i = 0; i < classes; i++) {
             double target = i == labels[image] ? on : off;
             double log_p = (double)logits[i] - log_sum;
-            loss->sum -= target * log_p;
+            loss->sum -= weight * target * log_p;
             if (gradient)
                 gradient[(size_t)image * (size_t)classes + (size_t)i] =
-                    (float)(exp(log_p) - target);
+                    (float)(weight * (exp(log_p) - target));
         }
         loss->correct += best == labels[image];
     }

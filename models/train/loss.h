@@ -3,7 +3,7 @@
  * arXiv 1512.00567, section 7): the target is 1 - smoothing + smoothing / K
  * for the true class and smoothing / K for the others.
  *
- *     loss_softmax(logits, labels, n, 10, 0.2f, gradient, &result);
+ *     loss_softmax(logits, labels, n, 10, 0.2f, NULL, gradient, &result);
  *
  * Loss and gradient are sums over the images, not means: the optimiser's
  * learning rate is one of an image.
@@ -18,9 +18,10 @@ struct loss {
     int correct; /* added to */
 };
 
-/* logits and gradient (n, classes); gradient may be NULL. */
+/* logits and gradient (n, classes); weights (classes), by which loss and
+ * gradient of an image of that class are multiplied. Both may be NULL. */
 void loss_softmax(const float *logits, const uint16_t *labels, int n,
-                  int classes, float smoothing, float *gradient,
-                  struct loss *loss);
+                  int classes, float smoothing, const float *weights,
+                  float *gradient, struct loss *loss);
 
 #endif

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,9 +87,22 @@ static void add_labels(json_t *root, const struct dataset *set) {
     json_object_set_new(root, "label2id", by_label);
 }
 
-static json_t *training_notes(struct trainer *t) {
+static void add_measures(json_t *notes, struct trainer *t,
+                         const struct outcome *outcome) {
+    const struct epoch_record *kept = trainer_epoch(t, trainer_best_epoch(t));
+    json_object_set_new(notes, "validation_images",
+                        json_integer(trainer_validation_images(t)));
+    json_object_set_new(notes, "validation_accuracy",
+                        json_real(kept->validation_accuracy));
+    json_object_set_new(notes, "calibration_error", json_real(outcome->error));
+    json_object_set_new(notes, "calibration_error_before",
+                        json_real(outcome->error_before));
+}
+
+static json_t *training_notes(struct trainer *t,
+                              const struct outcome *outcome) {
     const struct settings *s = trainer_settings(t);
-    int done = trainer_epochs_done(t), held_out = trainer_validation_images(t);
+    int done = trainer_epochs_done(t);
     json_t *notes = json_pack(
         "{s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:I}",
         "images", trainer_training_set(t)->count, "epochs", s->epochs,
@@ -96,15 +110,17 @@ static json_t *training_notes(struct trainer *t) {
         s->momentum, "weight_decay", s->weight_decay, "label_smoothing",
         s->smoothing, "cutout", s->cutout, "translate", s->translate, "zoom",
         s->zoom, "width", s->width, "seed", (json_int_t)s->seed);
-    if (notes && held_out > 0 && done > 0) {
-        double accuracy = trainer_epoch(t, done - 1)->validation_accuracy;
-        json_object_set_new(notes, "validation_images", json_integer(held_out));
-        json_object_set_new(notes, "validation_accuracy", json_real(accuracy));
-    }
+    if (notes && *s->from)
+        json_object_set_new(notes, "from", json_string(s->from));
+    if (notes)
+        json_object_set_new(notes, "temperature",
+                            json_real(outcome->temperature));
+    if (notes && trainer_validation_images(t) > 0)
+        add_measures(notes, t, outcome);
     return notes;
 }
 
-static json_t *config(struct trainer *t) {
+static json_t *config(struct trainer *t, const struct outcome *outcome) {
     const char *architecture = trainer_settings(t)->architecture;
     struct shape input = trainer_network(t)->input;
     char class[64];
@@ -114,7 +130,10 @@ static json_t *config(struct trainer *t) {
         "{s:[s], s:s, s:i, s:i, s:i, s:o}", "architectures", class,
         "model_type", architecture, "image_size", input.height, "num_channels",
         input.channels, "num_labels", trainer_training_set(t)->classes,
-        "training", training_notes(t));
+        "training", training_notes(t, outcome));
+    if (root && outcome->threshold > 0) /* confidence.h */
+        json_object_set_new(root, "confidence_threshold",
+                            json_real(round(outcome->threshold * 1e4) / 1e4));
     if (root)
         add_labels(root, trainer_training_set(t));
     return root;
@@ -133,27 +152,43 @@ static void folder_name(const char *folder, char name[NAME_MAX + 1]) {
     snprintf(name, NAME_MAX + 1, "%.*s", (int)(end - begin), folder + begin);
 }
 
+static int write_labels(const char *folder, const struct dataset *set,
+                        struct err *err) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; out && i < set->classes; i++)
+        fprintf(out, "%s\n", set->names[i]);
+    int rc = !out || fclose(out) != 0
+                 ? err_set(err, "no memory for labels.txt")
+                 : write_part(folder, "labels.txt", text, size, err);
+    free(text);
+    return rc;
+}
+
 int model_folder_write(const char *folder, struct trainer *t,
-                       const char *command, struct err *err) {
+                       const struct outcome *outcome, struct err *err) {
     char name[NAME_MAX + 1];
     size_t onnx_size, card_size = 0;
     char *card = NULL;
     int rc = -1;
-    if (trainer_epochs_done(t) == 0)
-        return err_set(err, "%s: nothing has been learned yet", folder);
-    void *onnx = export_onnx(
-        trainer_network(t), trainer_settings(t)->architecture, &onnx_size, err);
+    void *onnx =
+        export_onnx(trainer_network(t), trainer_settings(t)->architecture,
+                    outcome->temperature, &onnx_size, err);
     if (!onnx)
         return -1;
     folder_name(folder, name);
-    card = card_text(t, name, command, &card_size, err);
+    card = card_text(t, name, outcome, &card_size, err);
     if (!card)
         goto fail;
     if (write_part(folder, "model.onnx", onnx, onnx_size, err) < 0 ||
-        write_json(folder, "config.json", config(t), err) < 0 ||
+        write_json(folder, "config.json", config(t, outcome), err) < 0 ||
         write_json(folder, "preprocessor_config.json", preprocessor_config(t),
                    err) < 0 ||
         write_part(folder, "README.md", card, card_size, err) < 0)
+        goto fail;
+    if (outcome->write_labels &&
+        write_labels(folder, trainer_training_set(t), err) < 0)
         goto fail;
     rc = 0;
 fail:

@@ -1,7 +1,8 @@
 /*
  * model_folder: a trained network as a folder that can be served.
  *
- *     model_folder_write("cifar10-airbench", trainer, command, &err);
+ *     struct outcome outcome = {.command = "convoy-model train ...", ...};
+ *     model_folder_write("cifar10-airbench", trainer, &outcome, &err);
  *
  *   model.onnx                 export.h
  *   config.json                Hugging Face style: the classes by number, and
@@ -10,16 +11,18 @@
  *                              bicubic as Pillow does it, scaled and
  *                              normalised as in training
  *   README.md                  the card (card.h)
+ *   labels.txt                 the classes, one a line, if asked for
  *
  * Each file is written whole or not at all. The folder's name is the model's.
  */
 #ifndef CONVOY_TRAIN_MODEL_FOLDER_H
 #define CONVOY_TRAIN_MODEL_FOLDER_H
 
+#include "models/train/card.h"
 #include "models/train/trainer.h"
 
-/* The folder must be there. `command` goes into the card. */
+/* The folder must be there. */
 int model_folder_write(const char *folder, struct trainer *t,
-                       const char *command, struct err *err);
+                       const struct outcome *outcome, struct err *err);
 
 #endif

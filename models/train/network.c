@@ -160,16 +160,25 @@ void network_init(struct network *net, uint64_t seed) {
     }
 }
 
+static bool is_fixed(const struct layer *l, const struct param *param,
+                     int epoch) {
+    if (strcmp(param->name, "weight") == 0)
+        return l->spec.whiten;
+    return strcmp(param->name, "bias") == 0 && l->spec.bias_epochs > 0 &&
+           epoch >= l->spec.bias_epochs;
+}
+
 void network_set_epoch(struct network *net, int epoch) {
     bool learns = false;
     for (int i = 0; i < net->layers_count; i++) {
         struct layer *l = &net->layers[i];
-        struct param *bias = layer_param(l, "bias");
-        if (bias && l->spec.bias_epochs > 0)
-            bias->frozen = epoch >= l->spec.bias_epochs;
+        bool waits = epoch < net->frozen_epochs && i < net->layers_count - 1;
         l->needs_dx = learns;
-        for (int p = 0; p < l->params_count; p++)
-            learns |= !l->params[p].frozen && !l->params[p].statistic;
+        for (int p = 0; p < l->params_count; p++) {
+            struct param *param = &l->params[p];
+            param->frozen = waits || is_fixed(l, param, epoch);
+            learns |= !param->frozen && !param->statistic;
+        }
     }
 }
 
@@ -278,7 +287,8 @@ static void loss_slice(void *arg, int item, int thread) {
 
     loss_softmax(part(net->kept[last], net->output, &s), job->labels + s.first,
                  s.count, net->output.channels, job->smoothing,
-                 part(net->logit_grads, net->output, &s), &job->losses[item]);
+                 net->class_weights, part(net->logit_grads, net->output, &s),
+                 &job->losses[item]);
 }
 
 /* Layers from..to+1 downwards; `to`, if there is one, is only gathered. */
@@ -350,4 +360,22 @@ void network_step(struct network *net, int n, const uint16_t *labels,
 void network_infer(struct network *net, int n) {
     struct job job = {.net = net, .n = n, .training = false};
     forward(&job);
+}
+
+void network_measure(struct network *net, int n) {
+    struct job job = {.net = net, .n = n, .training = true};
+    forward(&job);
+}
+
+const float *network_features(const struct network *net, struct shape *shape) {
+    for (int i = 1; i < net->layers_count; i++)
+        if (net->layers[i].kind == &layer_global_average) {
+            *shape = net->layers[i].in;
+            return net->kept[i - 1];
+        }
+    return NULL;
+}
+
+const float *network_pooled(const struct network *net) {
+    return net->kept[net->layers_count - 2];
 }

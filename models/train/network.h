@@ -37,6 +37,8 @@ struct network {
     float *grads;    /* 0 for statistics */
     float *momentum; /* 0 for statistics */
     struct team *team;
+    int frozen_epochs; /* first epochs in which only the last layer learns */
+    const float *class_weights; /* (classes) in the loss; borrowed, or NULL */
 
     /* The rest is network.c's own. */
     float *batch;       /* (batch_max, input) */
@@ -55,8 +57,8 @@ void network_free(struct network *net);
 
 void network_init(struct network *net, uint64_t seed);
 
-/* Freezes and thaws by epoch (layer_spec.bias_epochs); call before training
- * in it. */
+/* Freezes and thaws by epoch (frozen_epochs, layer_spec.bias_epochs); call
+ * before training in it. */
 void network_set_epoch(struct network *net, int epoch);
 
 float *network_input(struct network *net);
@@ -68,6 +70,16 @@ void network_step(struct network *net, int n, const uint16_t *labels,
 
 /* Forward with running statistics. */
 void network_infer(struct network *net, int n);
+
+/* Forward as in training, for the sake of the batch's statistics. */
+void network_measure(struct network *net, int n);
+
+/* What the last layer of the last network_infer() read, (n, its inputs). */
+const float *network_pooled(const struct network *net);
+
+/* What the global average of the last network_infer() read, (n, H, W, C) in
+ * *shape; NULL where the network has none. */
+const float *network_features(const struct network *net, struct shape *shape);
 
 size_t network_parameters(const struct network *net); /* learned numbers */
 

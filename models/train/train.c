@@ -1,10 +1,11 @@
 #include "models/train/train.h"
 
-#include "common/options.h"
-#include "models/train/checkpoint.h"
+#include "common/file.h"
+#include "models/train/calibration.h"
+#include "models/train/command.h"
 #include "models/train/model_folder.h"
 #include "models/train/progress.h"
-#include "models/train/trainer.h"
+#include "models/train/transfer.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,169 +16,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PROGRAM "convoy-model train"
-#define THREADS_MAX 256
-#define COMMAND_MAX 4096
+#define BUNDLED "cifar10-airbench"
+#define FINDINGS_SHOWN 10 /* of a kind */
 
-struct command {
-    struct settings settings;
-    int seed; /* settings.seed, as options read it */
-    const char *out;
-    struct option_list files;
-    int threads;
-    int resume, export, json;
+/* What a run works on and with. */
+struct run {
+    struct command *command;
+    char checkpoint[PATH_MAX];
+    bool has_photos;
+    struct photos photos;  /* of --folder, */
+    struct dataset images; /* of --cifar10 */
+    struct transfer model; /* graph is NULL: starts from nothing */
 };
-
-/* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints: --resume goes by
- * them. */
-#define SETTINGS 2
-#define SETTINGS_END (SETTINGS + 12)
-#define ROWS (SETTINGS_END + 4)
-
-static void make_rows(struct command *c, struct option_row rows[ROWS]) {
-    struct settings *s = &c->settings;
-    const struct option_row all[ROWS] = {
-        {"cifar10", "FILE...", OPTION_LIST, &c->files, 0, 0,
-         "CIFAR-10 in the binary form: data_batch_1.bin ..."},
-        {"out", "DIR", OPTION_TEXT, &c->out, 0, 0,
-         "the model folder to write; made if missing"},
-        {"epochs", "N", OPTION_INT, &s->epochs, 1, 100000,
-         "times that each image is seen"},
-        {"batch", "N", OPTION_INT, &s->batch, 1, 65536, "images a step"},
-        {"lr", "RATE", OPTION_NUMBER, &s->rate, 0, 0,
-         "peak learning rate per 1024 images"},
-        {"momentum", "M", OPTION_NUMBER, &s->momentum, 0, 1,
-         "of Nesterov's gradient descent, below 1"},
-        {"weight-decay", "D", OPTION_NUMBER, &s->weight_decay, 0, 0,
-         "per 1024 images, independent of the rate"},
-        {"label-smoothing", "S", OPTION_NUMBER, &s->smoothing, 0, 1,
-         "share of the target spread over all classes"},
-        {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
-         "side of a square blanked in each image; 0: none"},
-        {"translate", "PIXELS", OPTION_INT, &s->translate, 0, 1024,
-         "by which each image is moved at most; 0: none"},
-        {"zoom", "Z", OPTION_NUMBER, &s->zoom, 0, 1,
-         "every other image is made larger or smaller by up to 1 + Z"},
-        {"width", "W", OPTION_NUMBER, &s->width, 0, 64,
-         "times the channels of the blocks"},
-        {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,
-         "images held out, from the end of the last file"},
-        {"seed", "N", OPTION_INT, &c->seed, 0, INT_MAX,
-         "of all that is random; the same seed gives the same network"},
-        {"threads", "N", OPTION_INT, &c->threads, 1, THREADS_MAX,
-         "does not change the result"},
-        {"resume", NULL, OPTION_FLAG, &c->resume, 0, 0,
-         "go on from DIR/checkpoint, written after each epoch"},
-        {"export", NULL, OPTION_FLAG, &c->export, 0, 0,
-         "write the model as DIR/checkpoint has it; train no more"},
-        {"json", NULL, OPTION_FLAG, &c->json, 0, 0,
-         "print the result as one JSON object on one line"},
-    };
-    memcpy(rows, all, sizeof all);
-}
-
-/* ---- the command line ---------------------------------------------------- */
-
-static void init_command(struct command *c) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    *c = (struct command){.settings = trainer_defaults};
-    c->seed = (int)c->settings.seed;
-    c->threads = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (int)cores;
-}
-
-static enum options_result read_options(struct command *c, int argc,
-                                        char **argv, struct err *err) {
-    struct option_row rows[ROWS];
-    make_rows(c, rows);
-    const struct options options = {
-        .program = PROGRAM,
-        .summary = "train a network and write it as a model folder",
-        .rows = rows,
-        .row_count = ROWS,
-        .synopsis = "--cifar10 FILE... --out DIR",
-        .flags_only = true};
-    option_list_free(&c->files);
-    enum options_result result = options_read(&options, argc, argv, err);
-    c->settings.seed = (uint64_t)c->seed;
-    c->resume |= c->export;
-    return result;
-}
-
-static int check_command(const struct command *c, struct err *err) {
-    if (c->files.count == 0)
-        return err_set(err, "no images: name the files after --cifar10");
-    if (!c->out)
-        return err_set(err, "where to? name a folder after --out");
-    return 0;
-}
-
-static void value_text(const struct option_row *row, char text[32]) {
-    if (row->kind == OPTION_INT)
-        snprintf(text, 32, "%d", *(const int *)row->target);
-    else
-        snprintf(text, 32, "%.10g", *(const double *)row->target);
-}
-
-/* What a run that is resumed is asked to change, or 0. */
-static int compare_settings(struct command *given, struct command *kept,
-                            struct err *err) {
-    struct option_row rows[ROWS], kept_rows[ROWS];
-    make_rows(given, rows);
-    make_rows(kept, kept_rows);
-    for (int i = SETTINGS; i < SETTINGS_END; i++) {
-        char asked[32], had[32];
-        value_text(&rows[i], asked);
-        value_text(&kept_rows[i], had);
-        if (strcmp(asked, had) != 0)
-            return err_set(
-                err,
-                "--%s %s: the run to resume has %s; leave the option "
-                "out, or start anew in another folder",
-                rows[i].name, asked, had);
-    }
-    return 0;
-}
-
-/* The checkpoint's settings become the defaults, and the command line, read
- * over them once more, must not change any. */
-static int take_settings(struct command *c, const char *checkpoint, int argc,
-                         char **argv, struct err *err) {
-    struct command kept = *c;
-    if (checkpoint_read_settings(checkpoint, &kept.settings, err) < 0)
-        return -1;
-    kept.seed = (int)kept.settings.seed;
-    c->settings = kept.settings;
-    c->seed = kept.seed;
-    if (read_options(c, argc, argv, err) != OPTIONS_RUN)
-        return -1;
-    return compare_settings(c, &kept, err);
-}
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
-/* The command that trains the same network again: every setting written out,
- * files without their folders. */
-static void command_text(struct command *c, char text[COMMAND_MAX]) {
-    struct option_row rows[ROWS];
-    make_rows(c, rows);
-    int at = snprintf(text, COMMAND_MAX, PROGRAM " --cifar10");
-    for (int i = 0; i < c->files.count && at < COMMAND_MAX; i++)
-        at += snprintf(text + at, (size_t)(COMMAND_MAX - at), " %s",
-                       base_name(c->files.items[i]));
-    if (at < COMMAND_MAX)
-        at += snprintf(text + at, (size_t)(COMMAND_MAX - at),
-                       " \\\n        --out %s", base_name(c->out));
-    for (int i = SETTINGS; i < SETTINGS_END && at < COMMAND_MAX; i++) {
-        char value[32];
-        bool breaks = (i - SETTINGS) % 4 == 3;
-        value_text(&rows[i], value);
-        at += snprintf(text + at, (size_t)(COMMAND_MAX - at), "%s--%s %s",
-                       breaks ? " \\\n        " : " ", rows[i].name, value);
-    }
-}
 
 /* ---- Ctrl-C -------------------------------------------------------------- */
 
@@ -208,84 +58,223 @@ static int tell_stopped(const struct command *c, const struct trainer *t,
                    checkpoint, done, c->settings.epochs);
 }
 
-/* ---- the run ------------------------------------------------------------- */
+/* ---- the images ---------------------------------------------------------- */
 
-static void print_result(const struct command *c, const struct trainer *t) {
-    int done = trainer_epochs_done(t);
-    const struct epoch_record *last = trainer_epoch(t, done - 1);
+static void tell_photos(const struct photos *photos) {
+    const struct dataset *set = &photos->set;
+    findings_print(&photos->found, stderr, FINDINGS_SHOWN);
+    fprintf(stderr,
+            "%d photos in %d classes, %d to learn from and %d held out, as "
+            "%d x %d pixels\n",
+            set->count, set->classes, set->count - photos->held_out,
+            photos->held_out, set->shape.width, set->shape.height);
+}
+
+static int read_photos(struct run *run, struct err *err) {
+    struct command *c = run->command;
+    const struct photos_options options = {.folder = c->folder,
+                                           .side = c->settings.side,
+                                           .held_out = c->settings.validation,
+                                           .seed = c->settings.seed};
+    struct team *team = team_open(c->threads, err);
+    if (!team)
+        return -1;
+    fprintf(stderr, "reading the photos of %s\n", c->folder);
+    int rc = photos_read(&run->photos, &options, team, err);
+    team_close(team);
+    if (rc < 0)
+        return -1;
+    run->has_photos = true;
+    tell_photos(&run->photos);
+    if (!c->resume)
+        command_fit(c, &run->photos);
+    return 0;
+}
+
+static const struct dataset *read_images(struct run *run, struct err *err) {
+    struct command *c = run->command;
+    if (c->folder)
+        return read_photos(run, err) < 0 ? NULL : &run->photos.set;
+    if (dataset_read_cifar10(&run->images, c->files.items, c->files.count,
+                             err) < 0)
+        return NULL;
+    return &run->images;
+}
+
+/* ---- where it starts from ------------------------------------------------ */
+
+/* The bundled model, beside the program as it was built or installed. */
+static int find_bundled(char folder[PATH_MAX], struct err *err) {
+    static const char *const places[] = {"../../models/zoo/" BUNDLED,
+                                         "../share/convoy/models/" BUNDLED};
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = 0;
+        *strrchr(program, '/') = 0;
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+            snprintf(folder, PATH_MAX, "%s/%s", program, places[i]);
+            if (file_is_folder(folder))
+                return 0;
+        }
+    }
+    return err_set(err, "the bundled model " BUNDLED " is not where this "
+                        "program was built or installed: name a model after "
+                        "--from, or start from nothing with --scratch");
+}
+
+/* Photos start from the bundled model unless told otherwise. */
+static int open_model(struct run *run, struct err *err) {
+    struct command *c = run->command;
+    char folder[PATH_MAX];
+    if (c->resume || c->scratch || (!c->folder && !c->from))
+        return 0;
+    if (c->from)
+        snprintf(folder, sizeof folder, "%s", c->from);
+    else if (find_bundled(folder, err) < 0)
+        return -1;
+    if (transfer_open(&run->model, folder, err) < 0)
+        return -1;
+    strcpy(c->settings.architecture, run->model.architecture);
+    strcpy(c->settings.from, run->model.name);
+    c->settings.width = run->model.width;
+    return 0;
+}
+
+static int start(struct run *run, struct trainer *t, struct err *err) {
+    if (run->command->resume)
+        return trainer_resume(t, run->checkpoint, err);
+    if (run->model.graph)
+        return trainer_start_from(t, &run->model, err);
+    return 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void print_result(const struct command *c, const struct trainer *t,
+                         const struct outcome *outcome) {
+    int done = trainer_epochs_done(t), best = trainer_best_epoch(t);
+    const struct epoch_record *kept = trainer_epoch(t, best);
     double seconds = trainer_seconds(t);
     double rate = (double)trainer_training_set(t)->count * done / seconds;
-    char top1[32] = "null", time[32];
+    bool held_out = trainer_validation_images(t) > 0;
+    char top1[32] = "null", error[32] = "null", time[32];
 
-    if (trainer_validation_images(t) > 0)
-        snprintf(top1, sizeof top1, "%.6g", last->validation_accuracy);
+    if (held_out) {
+        snprintf(top1, sizeof top1, "%.6g", kept->validation_accuracy);
+        snprintf(error, sizeof error, "%.6g", outcome->error);
+    }
     progress_time(seconds, time);
     if (c->json)
-        printf("{\"top1\":%s,\"epochs\":%d,\"seconds\":%.1f,"
-               "\"images_per_second\":%.1f,\"loss\":%.6g}\n",
-               top1, done, seconds, rate, last->loss);
-    else if (trainer_validation_images(t) > 0)
-        printf(
-            "%s: right on %.2f %% of %d held-out images after %d epochs (%s)\n",
-            c->out, 100 * last->validation_accuracy,
-            trainer_validation_images(t), done, time);
+        printf("{\"top1\":%s,\"epochs\":%d,\"best_epoch\":%d,"
+               "\"seconds\":%.1f,\"images_per_second\":%.1f,\"loss\":%.6g,"
+               "\"ece\":%s,\"temperature\":%.6g}\n",
+               top1, done, best + 1, seconds, rate, kept->loss, error,
+               outcome->temperature);
+    else if (held_out)
+        printf("%s: right on %.2f %% of %d held-out images after %d epochs "
+               "(%s), calibration error %.4f\n",
+               c->out, 100 * kept->validation_accuracy,
+               trainer_validation_images(t), best + 1, time, outcome->error);
     else
         printf("%s: trained for %d epochs (%s); no images were held out\n",
                c->out, done, time);
 }
 
-static int train(struct command *c, struct trainer *t, const char *checkpoint,
-                 struct err *err) {
-    char command[COMMAND_MAX];
-    struct progress progress;
+/* How sure the network may be: fitted on the held-out images, or given. */
+static void calibrate(const struct command *c, struct trainer *t,
+                      struct outcome *outcome) {
+    const struct dataset *held_out = trainer_validation_set(t);
+    const float *logits = trainer_validation_logits(t);
+    struct calibration before = {0}, after = {0};
+    int n = held_out->count, classes = held_out->classes;
 
-    if (c->resume && trainer_resume(t, checkpoint, err) < 0)
+    outcome->fitted = n > 0 && !(c->temperature > 0);
+    outcome->temperature =
+        c->temperature > 0
+            ? c->temperature
+            : calibration_temperature(logits, held_out->labels, n, classes);
+    calibration_measure(&before, logits, held_out->labels, n, classes, 1);
+    calibration_measure(&after, logits, held_out->labels, n, classes,
+                        outcome->temperature);
+    outcome->threshold = calibration_threshold(logits, held_out->labels, n,
+                                               classes, outcome->temperature);
+    outcome->error_before = calibration_error(&before);
+    outcome->error = calibration_error(&after);
+}
+
+static int finish(struct run *run, struct trainer *t, struct err *err) {
+    struct command *c = run->command;
+    char command[COMMAND_TEXT];
+    struct outcome outcome = {.command = command,
+                              .photos = run->has_photos ? &run->photos : NULL,
+                              .write_labels = c->export_labels};
+    if (trainer_epochs_done(t) == 0)
+        return err_set(err, "%s: nothing has been learned yet", c->out);
+    trainer_use_best(t);
+    calibrate(c, t, &outcome);
+    command_text(c, command);
+    if (model_folder_write(c->out, t, &outcome, err) < 0)
+        return -1;
+    print_result(c, t, &outcome);
+    return 0;
+}
+
+/* ---- the run ------------------------------------------------------------- */
+
+static int train(struct run *run, struct trainer *t, struct err *err) {
+    struct command *c = run->command;
+    struct progress progress;
+    const struct trainer_watch watch = {.progress = &progress, .stop = &stop};
+
+    if (start(run, t, err) < 0)
         return -1;
     progress_open(&progress, stderr, c->settings.epochs,
                   trainer_epochs_done(t));
     catch_signals();
-    int rc = c->export ? 0 : trainer_run(t, checkpoint, &progress, &stop, err);
+    int rc = c->export ? 0 : trainer_run(t, run->checkpoint, &watch, err);
     if (rc > 0)
-        return tell_stopped(c, t, checkpoint, err);
+        return tell_stopped(c, t, run->checkpoint, err);
     if (rc < 0)
         return -1;
-    command_text(c, command);
-    if (model_folder_write(c->out, t, command, err) < 0)
-        return -1;
-    print_result(c, t);
-    return 0;
+    return finish(run, t, err);
 }
 
-static int prepare_folder(struct command *c, char checkpoint[PATH_MAX],
-                          int argc, char **argv, struct err *err) {
-    if (snprintf(checkpoint, PATH_MAX, "%s/checkpoint", c->out) >= PATH_MAX)
+static int prepare_folder(struct run *run, int argc, char **argv,
+                          struct err *err) {
+    struct command *c = run->command;
+    if (snprintf(run->checkpoint, PATH_MAX, "%s/checkpoint", c->out) >=
+        PATH_MAX)
         return err_set(err, "%s: the name is too long", c->out);
     if (c->resume)
-        return take_settings(c, checkpoint, argc, argv, err);
+        return command_resume(c, run->checkpoint, argc, argv, err);
     if (mkdir(c->out, 0777) < 0 && errno != EEXIST)
         return err_set(err, "%s: %s", c->out, strerror(errno));
-    if (access(checkpoint, F_OK) == 0)
+    if (access(run->checkpoint, F_OK) == 0)
         return err_set(err,
                        "%s is there from another run: go on with --resume, or "
                        "remove it to start anew",
-                       checkpoint);
+                       run->checkpoint);
     return 0;
 }
 
-static int run(struct command *c, int argc, char **argv, struct err *err) {
-    struct dataset images = {0};
-    char checkpoint[PATH_MAX];
+static int run_command(struct command *c, int argc, char **argv,
+                       struct err *err) {
+    struct run run = {.command = c};
     int rc = -1;
 
-    if (prepare_folder(c, checkpoint, argc, argv, err) < 0 ||
-        dataset_read_cifar10(&images, c->files.items, c->files.count, err) < 0)
+    if (prepare_folder(&run, argc, argv, err) < 0)
         return -1;
+    const struct dataset *images =
+        open_model(&run, err) < 0 ? NULL : read_images(&run, err);
     struct trainer *trainer =
-        trainer_open(&c->settings, &images, c->threads, err);
+        images ? trainer_open(&c->settings, images, c->threads, err) : NULL;
     if (trainer)
-        rc = train(c, trainer, checkpoint, err);
+        rc = train(&run, trainer, err);
     trainer_close(trainer);
-    dataset_free(&images);
+    transfer_close(&run.model);
+    photos_free(&run.photos);
+    dataset_free(&run.images);
     return rc;
 }
 
@@ -294,16 +283,15 @@ int train_main(int argc, char **argv) {
     struct command command;
     int status = 0;
 
-    init_command(&command);
-    enum options_result parsed = read_options(&command, argc, argv, &err);
-    if (parsed == OPTIONS_RUN && check_command(&command, &err) < 0)
-        parsed = OPTIONS_BAD;
+    command_init(&command);
+    enum options_result parsed = command_read(&command, argc, argv, &err);
     if (parsed == OPTIONS_BAD)
         status = 2;
-    else if (parsed == OPTIONS_RUN && run(&command, argc, argv, &err) < 0)
+    else if (parsed == OPTIONS_RUN &&
+             run_command(&command, argc, argv, &err) < 0)
         status = stop ? 130 : 1; /* as a shell has it after SIGINT */
     if (status != 0)
-        fprintf(stderr, PROGRAM ": %s\n", err.text);
-    option_list_free(&command.files);
+        fprintf(stderr, COMMAND_PROGRAM ": %s\n", err.text);
+    command_free(&command);
     return status;
 }

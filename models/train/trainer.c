@@ -3,7 +3,9 @@
 #include "common/clock.h"
 #include "models/train/architecture.h"
 #include "models/train/checkpoint.h"
+#include "models/train/probe.h"
 #include "models/train/progress.h"
+#include "models/train/transfer.h"
 #include "models/train/whiten.h"
 
 #include <math.h>
@@ -23,11 +25,13 @@ const struct settings trainer_defaults = {
     .batch = 512,
     .validation = 5000,
     .translate = 2,
+    .feature_rate = 1,
 };
 
 #define WHITEN_IMAGES 5000          /* as in the original */
 #define LOOKAHEAD_IMAGES (5 * 1024) /* likewise: five steps of 1024 */
 #define LOOKAHEAD_TIMES 20          /* in a run, at least */
+#define PROBE_IMAGES 4096           /* enough to fit a last layer to */
 #define SHUFFLE_STREAM (1ull << 60)
 
 struct trainer {
@@ -41,6 +45,9 @@ struct trainer {
     float *slow;      /* lookahead's, laid out as the network's values */
     uint32_t *order;  /* (train.count) */
     uint16_t *labels; /* (batch) */
+    float *weights;   /* (classes) in the loss, or NULL */
+    float *best;      /* with patience: the values of the best epoch, or NULL */
+    float *logits;    /* (validation.count, classes) */
     int epochs_done;
     struct epoch_record *history; /* (settings.epochs) */
 };
@@ -51,7 +58,7 @@ static int whiten(struct trainer *t, struct err *err) {
     struct layer *first = &t->net->layers[0];
     int images =
         t->train.count < WHITEN_IMAGES ? t->train.count : WHITEN_IMAGES;
-    if (!first->spec.whiten)
+    if (!first->spec.whiten || *t->settings.from)
         return 0;
     float *x = malloc((size_t)images * shape_size(t->net->input) * sizeof *x);
     if (!x)
@@ -83,6 +90,11 @@ static int check_settings(const struct settings *s, struct shape input,
         return err_set(err,
                        "images are moved by 0 to a quarter of their side and "
                        "zoomed by 0 to 1");
+    if (s->patience < 0 || s->frozen < 0 || !(s->feature_rate >= 0) ||
+        (s->patience > 0 && s->validation == 0))
+        return err_set(err,
+                       "patience, frozen epochs and the rate of the features "
+                       "are not negative, and patience needs held-out images");
     return 0;
 }
 
@@ -96,7 +108,51 @@ static int open_network(struct trainer *t, struct err *err) {
     if (!t->net)
         return -1;
     network_init(t->net, t->settings.seed);
+    t->net->frozen_epochs = t->settings.frozen;
+    t->net->class_weights = t->weights;
+    for (int i = 0; *t->settings.from && i < t->net->layers_count - 1; i++)
+        for (int p = 0; p < t->net->layers[i].params_count; p++)
+            t->net->layers[i].params[p].lr_scale *=
+                (float)t->settings.feature_rate;
     return whiten(t, err);
+}
+
+/* A class that is rare in the training images weighs as much as a common one:
+ * images / (classes * images of the class). */
+static int weigh_classes(struct trainer *t, struct err *err) {
+    int classes = t->train.classes;
+    if (!t->settings.balance)
+        return 0;
+    t->weights = calloc((size_t)classes, sizeof *t->weights);
+    if (!t->weights)
+        return err_set(err, "no memory for %d classes", classes);
+    for (int i = 0; i < t->train.count; i++)
+        t->weights[t->train.labels[i]]++;
+    for (int i = 0; i < classes; i++)
+        if (t->weights[i] > 0)
+            t->weights[i] =
+                (float)t->train.count / ((float)classes * t->weights[i]);
+    return 0;
+}
+
+static int allocate(struct trainer *t, struct err *err) {
+    size_t count = t->net->count;
+    t->slow = malloc(count * sizeof *t->slow);
+    t->order = malloc((size_t)t->train.count * sizeof *t->order);
+    t->labels = malloc((size_t)t->settings.batch * sizeof *t->labels);
+    t->history = calloc((size_t)t->settings.epochs, sizeof *t->history);
+    t->logits = malloc(((size_t)t->validation.count + 1) *
+                       (size_t)t->train.classes * sizeof *t->logits);
+    if (t->settings.patience > 0)
+        t->best = malloc(count * sizeof *t->best);
+    if (!t->slow || !t->order || !t->labels || !t->history || !t->logits ||
+        (t->settings.patience > 0 && !t->best))
+        return err_set(err, "no memory for a run of %d epochs",
+                       t->settings.epochs);
+    memcpy(t->slow, t->net->values, count * sizeof *t->slow);
+    if (t->best)
+        memcpy(t->best, t->net->values, count * sizeof *t->best);
+    return 0;
 }
 
 struct trainer *trainer_open(const struct settings *settings,
@@ -112,6 +168,7 @@ struct trainer *trainer_open(const struct settings *settings,
     t->policy.cutout = settings->cutout;
     t->policy.translate = settings->translate;
     t->policy.zoom = (float)settings->zoom;
+    t->policy.flip = !settings->no_flip;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};
     if (check_settings(settings, images->shape, err) < 0 ||
@@ -120,17 +177,9 @@ struct trainer *trainer_open(const struct settings *settings,
         goto fail;
     t->fingerprint = dataset_fingerprint(images);
     t->team = team_open(threads, err);
-    if (!t->team || open_network(t, err) < 0)
+    if (!t->team || weigh_classes(t, err) < 0 || open_network(t, err) < 0 ||
+        allocate(t, err) < 0)
         goto fail;
-    t->slow = malloc(t->net->count * sizeof *t->slow);
-    t->order = malloc((size_t)t->train.count * sizeof *t->order);
-    t->labels = malloc((size_t)settings->batch * sizeof *t->labels);
-    t->history = calloc((size_t)settings->epochs, sizeof *t->history);
-    if (!t->slow || !t->order || !t->labels || !t->history) {
-        err_set(err, "no memory for a run of %d epochs", settings->epochs);
-        goto fail;
-    }
-    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
     return t;
 fail:
     trainer_close(t);
@@ -145,6 +194,9 @@ void trainer_close(struct trainer *t) {
     free(t->slow);
     free(t->order);
     free(t->labels);
+    free(t->weights);
+    free(t->best);
+    free(t->logits);
     free(t->history);
     free(t);
 }
@@ -157,7 +209,8 @@ static struct checkpoint as_checkpoint(struct trainer *t) {
                                .history = t->history,
                                .values = t->net->values,
                                .momentum = t->net->momentum,
-                               .slow = t->slow};
+                               .slow = t->slow,
+                               .best = t->best};
 }
 
 int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err) {
@@ -196,6 +249,44 @@ static int batch_size(int total, int first, int batch) {
     return total - first < batch ? total - first : batch;
 }
 
+/* What the last layer reads of the first `images` training images. */
+static void pool_features(struct trainer *t, int images, float *pooled) {
+    size_t each = shape_size(t->net->layers[t->net->layers_count - 1].in);
+    for (int i = 0; i < images; i += t->settings.batch) {
+        int n = batch_size(images, i, t->settings.batch);
+        augment_plain(&t->policy, &t->train, i, n, network_input(t->net));
+        network_infer(t->net, n);
+        memcpy(pooled + (size_t)i * each, network_pooled(t->net),
+               (size_t)n * each * sizeof *pooled);
+    }
+}
+
+int trainer_start_from(struct trainer *t, const struct transfer *model,
+                       struct err *err) {
+    int images = batch_size(t->train.count, 0, PROBE_IMAGES);
+    int batch = batch_size(images, 0, t->settings.batch);
+    size_t each = shape_size(t->net->layers[t->net->layers_count - 1].in);
+    float *pooled = malloc((size_t)images * each * sizeof *pooled);
+    int rc = -1;
+    if (!pooled) {
+        err_set(err, "no memory for the features of %d images", images);
+        goto fail;
+    }
+    if (transfer_load(model, t->net, err) < 0)
+        goto fail;
+    augment_plain(&t->policy, &t->train, 0, batch, network_input(t->net));
+    transfer_adapt(t->net, batch);
+    pool_features(t, images, pooled);
+    if (probe_fit(t->net, pooled, t->train.labels, images,
+                  (float)t->settings.smoothing, err) < 0)
+        goto fail;
+    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
+    rc = 0;
+fail:
+    free(pooled);
+    return rc;
+}
+
 void trainer_validate(struct trainer *t, struct epoch_record *record) {
     struct loss loss = {0};
     int classes = t->net->output.channels;
@@ -208,8 +299,11 @@ void trainer_validate(struct trainer *t, struct epoch_record *record) {
         struct fill_job job = {t, i, n, -1};
         team_run(t->team, LAYER_SLICES, fill_slice, &job);
         network_infer(t->net, n);
-        loss_softmax(network_logits(t->net), t->validation.labels + i, n,
-                     classes, 0, NULL, &loss);
+        float *logits = t->logits + (size_t)i * (size_t)classes;
+        memcpy(logits, network_logits(t->net),
+               (size_t)n * (size_t)classes * sizeof *logits);
+        loss_softmax(logits, t->validation.labels + i, n, classes, 0, NULL,
+                     NULL, &loss);
     }
     record->validation_loss = loss.sum / t->validation.count;
     record->validation_accuracy = (double)loss.correct / t->validation.count;
@@ -253,8 +347,8 @@ static void train_batch(struct trainer *t, int epoch, int first, int n,
 }
 
 /* 1 where it was stopped. */
-static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
-                       const volatile sig_atomic_t *stop, struct err *err) {
+static int train_epoch(struct trainer *t, int epoch,
+                       const struct trainer_watch *watch, struct err *err) {
     struct epoch_record *record = &t->history[epoch];
     struct loss loss = {0};
     double begun = clock_seconds();
@@ -262,10 +356,11 @@ static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
 
     network_set_epoch(t->net, epoch);
     shuffle(t, epoch);
-    progress_start(progress, epoch, each);
+    if (watch->progress)
+        progress_start(watch->progress, epoch, each);
     for (int i = 0, done = 0; i < t->train.count; i += t->settings.batch) {
         int n = batch_size(t->train.count, i, t->settings.batch);
-        if (stop && *stop)
+        if (watch->stop && *watch->stop)
             return 1;
         train_batch(t, epoch, i, n, each * epoch + done++, steps, &loss);
         if (!isfinite(loss.sum))
@@ -273,8 +368,9 @@ static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
                            "training diverged in epoch %d: try a smaller "
                            "learning rate than %g",
                            epoch + 1, t->settings.rate);
-        progress_step(progress, done, i + n, loss.sum / (i + n),
-                      (double)loss.correct / (i + n));
+        if (watch->progress)
+            progress_step(watch->progress, done, i + n, loss.sum / (i + n),
+                          (double)loss.correct / (i + n));
     }
     record->loss = loss.sum / t->train.count;
     record->accuracy = (double)loss.correct / t->train.count;
@@ -283,19 +379,53 @@ static int train_epoch(struct trainer *t, int epoch, struct progress *progress,
     return 0;
 }
 
+/* The more accurate; of two that are equally so, the one that is surer. */
+static bool better(const struct epoch_record *a, const struct epoch_record *b) {
+    if (a->validation_accuracy != b->validation_accuracy)
+        return a->validation_accuracy > b->validation_accuracy;
+    return a->validation_loss < b->validation_loss;
+}
+
+int trainer_best_epoch(const struct trainer *t) {
+    int best = 0;
+    if (t->settings.patience == 0)
+        return t->epochs_done - 1;
+    for (int i = 1; i < t->epochs_done; i++)
+        if (better(&t->history[i], &t->history[best]))
+            best = i;
+    return t->epochs_done > 0 ? best : -1;
+}
+
+bool trainer_finished(const struct trainer *t) {
+    int since = t->epochs_done - 1 - trainer_best_epoch(t);
+    return t->epochs_done >= t->settings.epochs ||
+           (t->settings.patience > 0 && since >= t->settings.patience);
+}
+
+void trainer_use_best(struct trainer *t) {
+    struct epoch_record again;
+    if (t->best)
+        memcpy(t->net->values, t->best, t->net->count * sizeof *t->best);
+    trainer_validate(t, &again);
+}
+
 int trainer_run(struct trainer *t, const char *checkpoint,
-                struct progress *progress, const volatile sig_atomic_t *stop,
-                struct err *err) {
-    while (t->epochs_done < t->settings.epochs) {
+                const struct trainer_watch *watch, struct err *err) {
+    while (!trainer_finished(t)) {
         int epoch = t->epochs_done;
-        int rc = train_epoch(t, epoch, progress, stop, err);
+        int rc = train_epoch(t, epoch, watch, err);
         if (rc != 0)
             return rc;
         t->epochs_done++;
-        progress_epoch(progress, t->train.count, &t->history[epoch]);
+        if (t->best && trainer_best_epoch(t) == epoch)
+            memcpy(t->best, t->net->values, t->net->count * sizeof *t->best);
+        if (watch->progress)
+            progress_epoch(watch->progress, t->train.count, &t->history[epoch]);
         struct checkpoint c = as_checkpoint(t);
         if (checkpoint_write(checkpoint, &c, err) < 0)
             return -1;
+        if (watch->epoch)
+            watch->epoch(watch->arg, t);
     }
     return 0;
 }
@@ -324,6 +454,20 @@ const struct dataset *trainer_training_set(const struct trainer *t) {
 
 int trainer_validation_images(const struct trainer *t) {
     return t->validation.count;
+}
+
+const struct dataset *trainer_validation_set(const struct trainer *t) {
+    return &t->validation;
+}
+
+const float *trainer_validation_logits(const struct trainer *t) {
+    return t->logits;
+}
+
+double trainer_rate(const struct trainer *t, int epoch) {
+    long each = steps_per_epoch(t);
+    return t->settings.rate *
+           optimiser_schedule(each * epoch, each * t->settings.epochs);
 }
 
 const struct augment *trainer_augment(const struct trainer *t) {

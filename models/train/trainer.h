@@ -26,7 +26,9 @@
 #include <stdint.h>
 
 /* All that decides the outcome of a run, apart from the images. Kept in
- * checkpoints as it is, so unused bytes must be 0. */
+ * checkpoints as it is, so unused bytes must be 0. A new setting goes to the
+ * end, its 0 meaning what was before it: checkpoints with less of them are
+ * read as if the rest were 0. */
 struct settings {
     char architecture[32];
     double width;
@@ -36,9 +38,17 @@ struct settings {
     uint64_t seed;
     int32_t epochs;
     int32_t batch;
-    int32_t validation; /* images at the end that are held out */
-    int32_t cutout;     /* augment.h */
-    int32_t translate;  /* likewise */
+    int32_t validation;  /* images at the end that are held out */
+    int32_t cutout;      /* augment.h */
+    int32_t translate;   /* likewise */
+    int32_t side;        /* of the photos of a folder; 0: as the images are */
+    int32_t no_flip;     /* augment.h, the other way round */
+    int32_t balance;     /* 1: every class weighs the same in the loss */
+    int32_t patience;    /* epochs without a better one that end the run, whose
+                            best is kept; 0: it runs to its end and keeps that */
+    int32_t frozen;      /* first epochs in which only the head learns */
+    double feature_rate; /* times the learning rate, of all but the head */
+    char from[64];       /* the model whose features it began with; or "" */
 };
 
 extern const struct settings trainer_defaults;
@@ -53,6 +63,7 @@ struct epoch_record {
 };
 
 struct progress; /* progress.h */
+struct transfer; /* transfer.h */
 
 /* `images` must outlive the trainer. */
 struct trainer *trainer_open(const struct settings *settings,
@@ -60,16 +71,39 @@ struct trainer *trainer_open(const struct settings *settings,
                              struct err *err);
 void trainer_close(struct trainer *t);
 
+/* Features from a trained model instead of random ones, before the first
+ * epoch: transfer.h. */
+int trainer_start_from(struct trainer *t, const struct transfer *model,
+                       struct err *err);
+
 /* Continues from a checkpoint of the same settings and images. */
 int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err);
 
-/* Runs what epochs are left, a checkpoint after each. 1 where *stop, which a
- * signal handler may set, ended it before: what the broken epoch learned is
- * lost, and the network in memory is not that of the checkpoint. `stop` may be
- * NULL. */
+/* Who watches a run: `epoch` is called after each, when its checkpoint is on
+ * disk. Any of it may be NULL. */
+struct trainer_watch {
+    struct progress *progress;
+    const volatile sig_atomic_t *stop; /* a signal handler may set it */
+    void (*epoch)(void *arg, struct trainer *t);
+    void *arg;
+};
+
+/* Runs what epochs are left, a checkpoint after each. 1 where *stop ended it
+ * before: what the broken epoch learned is lost, and the network in memory is
+ * not that of the checkpoint. */
 int trainer_run(struct trainer *t, const char *checkpoint,
-                struct progress *progress, const volatile sig_atomic_t *stop,
-                struct err *err);
+                const struct trainer_watch *watch, struct err *err);
+
+/* The epoch whose network is to be kept: with patience the best on the
+ * held-out images so far, else the last. -1 before the first. */
+int trainer_best_epoch(const struct trainer *t);
+
+/* True once all epochs are done or patience is at its end. */
+bool trainer_finished(const struct trainer *t);
+
+/* Puts the network of trainer_best_epoch() in place and measures it once more;
+ * for the end of a run. */
+void trainer_use_best(struct trainer *t);
 
 struct network *trainer_network(struct trainer *t);
 const struct settings *trainer_settings(const struct trainer *t);
@@ -77,6 +111,11 @@ int trainer_epochs_done(const struct trainer *t);
 const struct epoch_record *trainer_epoch(const struct trainer *t, int epoch);
 const struct dataset *trainer_training_set(const struct trainer *t);
 int trainer_validation_images(const struct trainer *t);
+const struct dataset *trainer_validation_set(const struct trainer *t);
+/* (validation images, classes), of the last trainer_validate(). */
+const float *trainer_validation_logits(const struct trainer *t);
+/* Of the step that an epoch begins with. */
+double trainer_rate(const struct trainer *t, int epoch);
 const struct augment *trainer_augment(const struct trainer *t);
 double trainer_seconds(const struct trainer *t); /* of all epochs done */
 

@@ -66,6 +66,62 @@ static void train_checkpoint_gives_back_what_was_written(void **state) {
     assert_memory_equal(&settings, &c.settings, sizeof settings);
 }
 
+/* As it was before there were settings for photos: magic, 112 bytes of
+ * settings, fingerprint, floats an array, epochs done; history; three arrays;
+ * FNV-1a of all that. */
+static void write_first_layout(struct fixture *f) {
+    const struct checkpoint c = refer(&f->written);
+    const uint64_t state[3] = {c.fingerprint, COUNT, 2};
+    uint64_t sum = 0;
+    char *bytes = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&bytes, &size);
+    fputs("convoyT1", file);
+    fwrite(&c.settings, 112, 1, file);
+    fwrite(state, sizeof state, 1, file);
+    fwrite(&f->written, sizeof f->written, 1, file);
+    fclose(file);
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ (uint8_t)bytes[i]) * 0x100000001b3u;
+    file = fopen(f->path, "wb");
+    fwrite(bytes, size, 1, file);
+    fwrite(&sum, sizeof sum, 1, file);
+    assert_int_equal(fclose(file), 0);
+    free(bytes);
+}
+
+static void train_checkpoint_reads_the_first_layout(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings;
+    write_first_layout(f);
+    assert_int_equal(checkpoint_read_settings(f->path, &settings, &err), 0);
+    assert_int_equal(settings.translate, trainer_defaults.translate);
+    assert_int_equal(settings.side, 0);
+    assert_int_equal(settings.patience, 0);
+    struct checkpoint c = refer(&f->got);
+    c.settings = settings;
+    if (checkpoint_read(f->path, &c, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(c.epochs_done, 2);
+    assert_memory_equal(&f->got, &f->written, sizeof f->got);
+}
+
+static void train_checkpoint_keeps_the_best_too(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct checkpoint c = refer(&f->written);
+    float best[COUNT] = {3, 1, 4}, got[COUNT] = {0};
+    c.best = best;
+    assert_int_equal(checkpoint_write(f->path, &c, &err), 0);
+    c = refer(&f->got);
+    c.best = got;
+    assert_int_equal(checkpoint_read(f->path, &c, &err), 0);
+    assert_memory_equal(got, best, sizeof best);
+    c.best = NULL;
+    assert_int_equal(checkpoint_read(f->path, &c, &err), -1);
+}
+
 static void refuse(struct fixture *f, const struct checkpoint *expected,
                    const char *why) {
     struct err err = {0};
@@ -135,6 +191,8 @@ int main(void) {
 #define CHECKPOINT_TEST(name)                                                  \
     cmocka_unit_test_setup_teardown(name, open_checkpoint, close_checkpoint)
         CHECKPOINT_TEST(train_checkpoint_gives_back_what_was_written),
+        CHECKPOINT_TEST(train_checkpoint_reads_the_first_layout),
+        CHECKPOINT_TEST(train_checkpoint_keeps_the_best_too),
         CHECKPOINT_TEST(train_checkpoint_refuses_another_run),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_damaged_file),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_foreign_file),

@@ -56,7 +56,7 @@ static int open_export(void **state) {
     static struct fixture f;
     struct err err = {0};
     open_net(&f, table, ROWS);
-    f.onnx = export_onnx(f.net, "test", &f.size, &err);
+    f.onnx = export_onnx(f.net, "test", 1, &f.size, &err);
     *state = &f;
     return f.onnx ? 0 : -1;
 }
@@ -104,8 +104,8 @@ static void to_planes(const float *from, float *to) {
                 *to++ = from[(n * pixels + p) * input.channels + c];
 }
 
-static void train_export_computes_what_the_network_does(void **state) {
-    struct fixture *f = *state;
+/* The file's logits are the network's, divided by the temperature. */
+static void compare_logits(struct fixture *f, float temperature) {
     struct err err = {0};
     struct nn_options options = {.batch_max = BATCH};
     struct nn_model *model = nn_load_memory(f->onnx, f->size, &err);
@@ -124,9 +124,22 @@ static void train_export_computes_what_the_network_does(void **state) {
     for (int i = 0; i < BATCH * 4; i++)
         largest = fmaxf(largest, fabsf(expected[i]));
     for (int i = 0; i < BATCH * 4; i++)
-        assert_float_equal(got[i], expected[i], 2e-5f * largest);
+        assert_float_equal(got[i] * temperature, expected[i], 2e-5f * largest);
     nn_session_close(session);
     nn_free(model);
+}
+
+static void train_export_computes_what_the_network_does(void **state) {
+    compare_logits(*state, 1);
+}
+
+static void train_export_folds_the_temperature_in(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    free(f->onnx);
+    f->onnx = export_onnx(f->net, "test", 0.5, &f->size, &err);
+    assert_non_null(f->onnx);
+    compare_logits(f, 0.5f);
 }
 
 static void train_export_refuses_a_network_without_logits(void **state) {
@@ -136,7 +149,7 @@ static void train_export_refuses_a_network_without_logits(void **state) {
     struct err err = {0};
     (void)state;
     open_net(&f, rows, 1);
-    assert_null(export_onnx(f.net, "test", &f.size, &err));
+    assert_null(export_onnx(f.net, "test", 1, &f.size, &err));
     assert_non_null(strstr(err.text, "end in a linear layer"));
     f.onnx = NULL;
     void *half = &f;
@@ -147,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_export_writes_the_nodes_it_should),
         cmocka_unit_test(train_export_computes_what_the_network_does),
+        cmocka_unit_test(train_export_folds_the_temperature_in),
         cmocka_unit_test(train_export_refuses_a_network_without_logits),
     };
     return cmocka_run_group_tests(tests, open_export, close_export);

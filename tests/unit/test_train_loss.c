@@ -13,9 +13,9 @@ static void train_loss_of_even_logits_is_log_of_the_classes(void **state) {
     const float logits[10] = {0};
     const uint16_t label = 3;
     struct loss loss = {0};
-    loss_softmax(logits, &label, 1, 10, 0.2f, NULL, &loss);
+    loss_softmax(logits, &label, 1, 10, 0.2f, NULL, NULL, &loss);
     assert_float_equal((float)loss.sum, 2.3025851f, 1e-6f);
-    loss_softmax(logits, &label, 1, 10, 0, NULL, &loss);
+    loss_softmax(logits, &label, 1, 10, 0, NULL, NULL, &loss);
     assert_float_equal((float)loss.sum, 2 * 2.3025851f, 1e-6f); /* adds */
 }
 
@@ -24,7 +24,7 @@ static void train_loss_counts_what_is_right(void **state) {
     const float logits[3][3] = {{1, 2, 3}, {3, 2, 1}, {1, 3, 2}};
     const uint16_t labels[3] = {2, 1, 1};
     struct loss loss = {0};
-    loss_softmax(logits[0], labels, 3, 3, 0, NULL, &loss);
+    loss_softmax(logits[0], labels, 3, 3, 0, NULL, NULL, &loss);
     assert_int_equal(loss.correct, 2);
 }
 
@@ -34,15 +34,17 @@ static void train_loss_bears_huge_logits(void **state) {
     const uint16_t label = 0;
     float gradient[3];
     struct loss loss = {0};
-    loss_softmax(logits, &label, 1, 3, 0, gradient, &loss);
+    loss_softmax(logits, &label, 1, 3, 0, NULL, gradient, &loss);
     assert_float_equal((float)loss.sum, 0, 1e-6f);
     for (int i = 0; i < 3; i++)
         assert_float_equal(gradient[i], 0, 1e-6f);
 }
 
+static const float weights[4] = {1, 2.5f, 1, 0.25f};
+
 static double loss_at(float logits[2][4], const uint16_t *labels) {
     struct loss loss = {0};
-    loss_softmax(logits[0], labels, 2, 4, 0.3f, NULL, &loss);
+    loss_softmax(logits[0], labels, 2, 4, 0.3f, weights, NULL, &loss);
     return loss.sum;
 }
 
@@ -52,7 +54,7 @@ static void train_loss_gradient(void **state) {
     const uint16_t labels[2] = {1, 3};
     float gradient[8];
     struct loss loss = {0};
-    loss_softmax(logits[0], labels, 2, 4, 0.3f, gradient, &loss);
+    loss_softmax(logits[0], labels, 2, 4, 0.3f, weights, gradient, &loss);
     for (int i = 0; i < 8; i++) {
         float *at = &logits[i / 4][i % 4], held = *at;
         *at = held + 0.0078125f;
@@ -65,12 +67,25 @@ static void train_loss_gradient(void **state) {
     }
 }
 
+static void train_loss_weighs_by_the_true_class(void **state) {
+    (void)state;
+    const float logits[3] = {1, 2, 0};
+    const uint16_t label = 2;
+    const float heavy[3] = {1, 1, 4};
+    struct loss plain = {0}, weighed = {0};
+    loss_softmax(logits, &label, 1, 3, 0, NULL, NULL, &plain);
+    loss_softmax(logits, &label, 1, 3, 0, heavy, NULL, &weighed);
+    assert_float_equal((float)weighed.sum, (float)(4 * plain.sum), 1e-5f);
+    assert_int_equal(weighed.correct, plain.correct);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_loss_of_even_logits_is_log_of_the_classes),
         cmocka_unit_test(train_loss_counts_what_is_right),
         cmocka_unit_test(train_loss_bears_huge_logits),
         cmocka_unit_test(train_loss_gradient),
+        cmocka_unit_test(train_loss_weighs_by_the_true_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

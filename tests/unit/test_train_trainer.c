@@ -61,7 +61,9 @@ static int run(struct fixture *f, struct trainer *t, int lines) {
     assert_non_null(out);
     progress_open(&progress, out, trainer_settings(t)->epochs,
                   trainer_epochs_done(t));
-    int rc = trainer_run(t, f->checkpoint, &progress, &watcher.stop, &err);
+    const struct trainer_watch watched = {.progress = &progress,
+                                          .stop = &watcher.stop};
+    int rc = trainer_run(t, f->checkpoint, &watched, &err);
     fclose(out);
     if (rc < 0)
         fail_msg("%s", err.text);
@@ -166,7 +168,8 @@ static void train_trainer_says_when_it_diverges(void **state) {
     struct trainer *t = open_trainer(f, &settings, 1);
     FILE *out = fopen("/dev/null", "w");
     progress_open(&progress, out, settings.epochs, 0);
-    assert_int_equal(trainer_run(t, f->checkpoint, &progress, NULL, &err), -1);
+    const struct trainer_watch watched = {.progress = &progress};
+    assert_int_equal(trainer_run(t, f->checkpoint, &watched, &err), -1);
     assert_non_null(strstr(err.text, "try a smaller learning rate"));
     fclose(out);
     trainer_close(t);

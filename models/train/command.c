@@ -1,0 +1,353 @@
+#include "models/train/command.h"
+
+#include "models/train/checkpoint.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* For a folder of photos. What is 0, or -1, follows from them. */
+static const struct settings photo_defaults = {
+    .architecture = "airbench",
+    .width = 1,
+    .rate = 4,
+    .momentum = 0.85,
+    .weight_decay = 0.0153,
+    .smoothing = 0.1,
+    .seed = 1,
+    .validation = -1,
+    .translate = -1,
+    .zoom = 0.25,
+    .balance = 1,
+    .patience = -1,
+    .frozen = -1,
+    .feature_rate = 0.5,
+};
+
+/* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints; AUGMENT..AUGMENT_END-1
+ * of them are what --augment lists by name. */
+enum {
+    SETTINGS = 5,
+    AUGMENT = SETTINGS + 11,
+    AUGMENT_END = AUGMENT + 4,
+    SETTINGS_END = AUGMENT_END + 3,
+    ROWS = SETTINGS_END + 7
+};
+
+static void make_rows(struct command *c, struct option_row rows[ROWS]) {
+    struct settings *s = &c->settings;
+    const struct option_row all[ROWS] = {
+        {"folder", "DIR", OPTION_TEXT, &c->folder, 0, 0,
+         "your photos: a folder a class, named as the class"},
+        {"cifar10", "FILE...", OPTION_LIST, &c->files, 0, 0,
+         "or CIFAR-10 in the binary form: data_batch_1.bin ..."},
+        {"out", "DIR", OPTION_TEXT, &c->out, 0, 0,
+         "the model folder to write; made if missing"},
+        {"from", "MODEL", OPTION_TEXT, &c->from, 0, 0,
+         "start with the features of a model that convoy-model "
+         "trained; photos: the bundled one"},
+        {"scratch", NULL, OPTION_FLAG, &c->scratch, 0, 0,
+         "start photos from nothing instead: for thousands of "
+         "pictures unlike photographs"},
+
+        {"size", "PIXELS", OPTION_INT, &s->side, 0, 512,
+         "side of the network's input for photos; 0: 64, or 32 "
+         "where they are not larger"},
+        {"epochs", "N", OPTION_INT, &s->epochs, 1, 100000,
+         "times that each image is seen; photos: by their number"},
+        {"batch", "N", OPTION_INT, &s->batch, 1, 65536,
+         "images a step; photos: by their number"},
+        {"lr", "RATE", OPTION_NUMBER, &s->rate, 0, 0,
+         "peak learning rate per 1024 images; photos: 4. Less "
+         "where the loss jumps, more where it "
+         "creeps"},
+        {"feature-lr", "F", OPTION_NUMBER, &s->feature_rate, 0, 10,
+         "times that, for features that were brought along; "
+         "photos: 0.5"},
+        {"frozen", "N", OPTION_INT, &s->frozen, 0, 100000,
+         "first epochs that leave those features as they are; "
+         "photos: a tenth"},
+        {"patience", "N", OPTION_INT, &s->patience, 0, 100000,
+         "stop after so many epochs without a better one, and "
+         "keep the best; 0: go to the end and "
+         "keep the "
+         "last; photos: half of the epochs"},
+        {"momentum", "M", OPTION_NUMBER, &s->momentum, 0, 1,
+         "of Nesterov's gradient descent, below 1"},
+        {"weight-decay", "D", OPTION_NUMBER, &s->weight_decay, 0, 0,
+         "per 1024 images, independent of the rate"},
+        {"label-smoothing", "S", OPTION_NUMBER, &s->smoothing, 0, 1,
+         "share of the target spread over all classes; photos: "
+         "0.1"},
+        {"width", "W", OPTION_NUMBER, &s->width, 0, 64,
+         "times the channels of the blocks, from nothing"},
+
+        {"flip", NULL, OPTION_FLAG, &c->flip, 0, 0,
+         "show each image mirrored every other epoch; --no-flip "
+         "where left is not right: letters, "
+         "arrows"},
+        {"translate", "PIXELS", OPTION_INT, &s->translate, 0, 1024,
+         "by which each image is moved at most; photos: an "
+         "eighth of their side"},
+        {"zoom", "Z", OPTION_NUMBER, &s->zoom, 0, 1,
+         "every other image is made larger or smaller by up to "
+         "1 + Z; photos: 0.25"},
+        {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
+         "side of a square blanked in each image; 0: none"},
+
+        {"balance", NULL, OPTION_FLAG, &s->balance, 0, 0,
+         "weigh classes so that a rare one counts as much as a "
+         "common one; photos: on"},
+        {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,
+         "images held out to measure on: of CIFAR-10 the last, of "
+         "photos a fifth of each class"},
+        {"seed", "N", OPTION_INT, &c->seed, 0, INT_MAX,
+         "of all that is random; the same seed gives the same "
+         "network"},
+
+        {"augment", "NAME...", OPTION_LIST, &c->augment, 0, 0,
+         "of flip, translate, zoom, cutout only those, or none"},
+        {"threads", "N", OPTION_INT, &c->threads, 1, COMMAND_THREADS_MAX,
+         "does not change the result"},
+        {"temperature", "T", OPTION_NUMBER, &c->temperature, 0, 100,
+         "divide the logits by it, as an earlier run's card says; "
+         "0: fitted on the held-out images"},
+        {"export-labels", NULL, OPTION_FLAG, &c->export_labels, 0, 0,
+         "write the classes to DIR/labels.txt too, one a line"},
+        {"resume", NULL, OPTION_FLAG, &c->resume, 0, 0,
+         "go on from DIR/checkpoint, written after each epoch"},
+        {"export", NULL, OPTION_FLAG, &c->export, 0, 0,
+         "write the model as DIR/checkpoint has it; train no more"},
+        {"json", NULL, OPTION_FLAG, &c->json, 0, 0,
+         "print the result as one JSON object on one line"},
+    };
+    memcpy(rows, all, sizeof all);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+void command_init(struct command *c) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *c = (struct command){.settings = trainer_defaults};
+    c->seed = (int)c->settings.seed;
+    c->flip = !c->settings.no_flip;
+    c->threads = cores < 1                     ? 1
+                 : cores > COMMAND_THREADS_MAX ? COMMAND_THREADS_MAX
+                                               : (int)cores;
+}
+
+void command_free(struct command *c) {
+    option_list_free(&c->files);
+    option_list_free(&c->augment);
+}
+
+static bool row_is_off(const struct option_row *row) {
+    return row->kind == OPTION_NUMBER ? !(*(double *)row->target > 0)
+                                      : *(int *)row->target == 0;
+}
+
+static void set_row(const struct option_row *row, int value) {
+    if (row->kind == OPTION_NUMBER)
+        *(double *)row->target = value;
+    else
+        *(int *)row->target = value;
+}
+
+/* Turns off what --augment does not list. What it lists and nobody has said
+ * how much of gets a usual amount. */
+static int apply_augment(struct command *c, struct err *err) {
+    struct option_row rows[ROWS];
+    bool listed[ROWS] = {false};
+    make_rows(c, rows);
+    if (c->augment.count == 0)
+        return 0;
+    for (int i = 0; i < c->augment.count; i++) {
+        const char *word = c->augment.items[i];
+        int row = AUGMENT;
+        while (row < AUGMENT_END && strcmp(rows[row].name, word) != 0)
+            row++;
+        if (row == AUGMENT_END && strcmp(word, "none") != 0)
+            return err_set(err,
+                           "--augment: \"%s\" is none of flip, translate, "
+                           "zoom, cutout, none",
+                           word);
+        listed[row] = true; /* "none" marks AUGMENT_END */
+    }
+    for (int row = AUGMENT; row < AUGMENT_END; row++)
+        if (!listed[row])
+            set_row(&rows[row], 0);
+    if (listed[AUGMENT] && row_is_off(&rows[AUGMENT]))
+        c->flip = 1;
+    for (int row = AUGMENT + 1; row < AUGMENT_END; row++)
+        if (listed[row] && row_is_off(&rows[row]))
+            return err_set(err, "--augment %s: how much? say --%s %s",
+                           rows[row].name, rows[row].name, rows[row].value);
+    return 0;
+}
+
+static enum options_result read_over(struct command *c, int argc, char **argv,
+                                     struct err *err) {
+    struct option_row rows[ROWS];
+    make_rows(c, rows);
+    const struct options options = {
+        .program = COMMAND_PROGRAM,
+        .summary = "train a network and write it as a model folder",
+        .rows = rows,
+        .row_count = ROWS,
+        .synopsis = "(--folder DIR | --cifar10 FILE...) --out DIR",
+        .flags_only = true};
+    command_free(c);
+    enum options_result result = options_read(&options, argc, argv, err);
+    if (result == OPTIONS_RUN && apply_augment(c, err) < 0)
+        result = OPTIONS_BAD;
+    c->settings.seed = (uint64_t)c->seed;
+    c->settings.no_flip = !c->flip;
+    c->resume |= c->export;
+    return result;
+}
+
+static int check(const struct command *c, struct err *err) {
+    if (!c->folder == !c->files.count)
+        return err_set(err, c->folder
+                                ? "either photos or CIFAR-10: leave --folder "
+                                  "or --cifar10 out"
+                                : "no images: name a folder of photos after "
+                                  "--folder, or CIFAR-10's files after "
+                                  "--cifar10");
+    if (!c->out)
+        return err_set(err, "where to? name a folder after --out");
+    if (c->from && c->scratch)
+        return err_set(err, "--from and --scratch contradict each other");
+    return 0;
+}
+
+enum options_result command_read(struct command *c, int argc, char **argv,
+                                 struct err *err) {
+    enum options_result result = read_over(c, argc, argv, err);
+    if (result == OPTIONS_RUN && c->folder) {
+        c->settings = photo_defaults;
+        c->seed = (int)c->settings.seed;
+        c->flip = 1;
+        result = read_over(c, argc, argv, err);
+    }
+    if (result == OPTIONS_RUN && check(c, err) < 0)
+        result = OPTIONS_BAD;
+    return result;
+}
+
+static void value_text(const struct option_row *row, char text[32]) {
+    if (row->kind == OPTION_NUMBER)
+        snprintf(text, 32, "%.10g", *(const double *)row->target);
+    else
+        snprintf(text, 32, "%d", *(const int *)row->target);
+}
+
+/* What a run that is resumed is asked to change, or 0. */
+static int compare_settings(struct command *given, struct command *kept,
+                            struct err *err) {
+    struct option_row rows[ROWS], kept_rows[ROWS];
+    make_rows(given, rows);
+    make_rows(kept, kept_rows);
+    for (int i = SETTINGS; i < SETTINGS_END; i++) {
+        char asked[32], had[32];
+        value_text(&rows[i], asked);
+        value_text(&kept_rows[i], had);
+        if (strcmp(asked, had) != 0)
+            return err_set(
+                err,
+                "--%s %s: the run to resume has %s; leave the option "
+                "out, or start anew in another folder",
+                rows[i].name, asked, had);
+    }
+    return 0;
+}
+
+int command_resume(struct command *c, const char *checkpoint, int argc,
+                   char **argv, struct err *err) {
+    struct command kept = *c;
+    if (checkpoint_read_settings(checkpoint, &kept.settings, err) < 0)
+        return -1;
+    kept.seed = (int)kept.settings.seed;
+    kept.flip = !kept.settings.no_flip;
+    c->settings = kept.settings;
+    c->seed = kept.seed;
+    c->flip = kept.flip;
+    if (read_over(c, argc, argv, err) != OPTIONS_RUN)
+        return -1;
+    return compare_settings(c, &kept, err);
+}
+
+/* ---- what the photos decide ---------------------------------------------- */
+
+#define IMAGES_SEEN 20000 /* what a fine-tuning needs, measured */
+#define EPOCHS_LEAST 10
+#define EPOCHS_MOST 60
+#define STEPS_LEAST 10 /* an epoch */
+#define BATCH_LEAST 16
+#define BATCH_MOST 256
+
+static int bounded(int value, int least, int most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+void command_fit(struct command *c, const struct photos *photos) {
+    struct settings *s = &c->settings;
+    int count = photos->set.count - photos->held_out;
+    s->side = photos->set.shape.width;
+    s->validation = photos->held_out;
+    if (s->epochs == 0)
+        s->epochs = bounded((c->scratch ? 4 : 1) * IMAGES_SEEN / count,
+                            EPOCHS_LEAST, EPOCHS_MOST);
+    if (s->batch == 0)
+        for (s->batch = BATCH_LEAST;
+             s->batch < BATCH_MOST && count / s->batch > 2 * STEPS_LEAST;)
+            s->batch *= 2;
+    if (s->translate < 0)
+        s->translate = s->side / 8;
+    if (s->patience < 0)
+        s->patience = s->validation > 0 ? (s->epochs + 1) / 2 : 0;
+    if (s->frozen < 0)
+        s->frozen = c->scratch ? 0 : s->epochs / 10;
+}
+
+/* ---- the command again --------------------------------------------------- */
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+void command_text(struct command *c, char text[COMMAND_TEXT]) {
+    struct option_row rows[ROWS];
+    FILE *out = fmemopen(text, COMMAND_TEXT, "w");
+    make_rows(c, rows);
+    *text = 0;
+    if (!out)
+        return;
+    fprintf(out, COMMAND_PROGRAM " %s", c->folder ? "--folder" : "--cifar10");
+    if (c->folder)
+        fprintf(out, " %s", base_name(c->folder));
+    for (int i = 0; i < c->files.count; i++)
+        fprintf(out, " %s", base_name(c->files.items[i]));
+    fprintf(out, " \\\n        --out %s", base_name(c->out));
+    if (*c->settings.from)
+        fprintf(out, " --from %s", c->settings.from);
+    else if (c->folder)
+        fprintf(out, " --scratch");
+    for (int i = SETTINGS; i < SETTINGS_END; i++) {
+        char value[32];
+        bool flag = rows[i].kind == OPTION_FLAG;
+        value_text(&rows[i], value);
+        fprintf(out, "%s--%s%s",
+                (i - SETTINGS) % 4 == 3 ? " \\\n        " : " ",
+                flag && row_is_off(&rows[i]) ? "no-" : "", rows[i].name);
+        if (!flag)
+            fprintf(out, " %s", value);
+    }
+    if (c->temperature > 0)
+        fprintf(out, " --temperature %.10g", c->temperature);
+    fclose(out);
+    text[COMMAND_TEXT - 1] = 0;
+}
