@@ -223,6 +223,12 @@ install: all                ## copy programs, page and models (DESTDIR, PREFIX)
 	mkdir -p $(SHARE)/models && cp -R --preserve=mode models/zoo/. \
 	  $(SHARE)/models
 
+.PHONY: soak
+soak:                       ## random faults (SCHEDULES=N SECONDS=N SEED=N)
+	@tests/faults/run $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
+	  $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
+
 .PHONY: clean
 clean:                      ## remove everything built
 	rm -rf build

@@ -230,8 +230,8 @@ static void report(struct checker *checker, double seconds) {
     recovery_print(checker->recovery);
     printf("longest recovery: %.2f s\npromises broken: %d\n", jobs.longest_s,
            verdict_count());
-    printf("%d passed, %d failed, 0 skipped\n", t->schedules - t->broken,
-           t->broken);
+    printf("%d passed, %d failed, %d skipped\n", t->schedules - t->broken,
+           t->broken, !checker->settings.has_disk);
 }
 
 static int read_settings(struct settings *s, int argc, char **argv,
