@@ -1,11 +1,11 @@
 #include "common/heatmap.h"
 
+#include "common/png.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <zlib.h>
 
 #define OPACITY_MAX 0.85f /* the photo shows even through the hottest spot */
 
@@ -64,46 +64,6 @@ static float sample(const uint8_t *cells, int width, int height, float x,
     return fminf(fmaxf(sum / 255, 0), 1);
 }
 
-/* ---- PNG (ISO/IEC 15948) ------------------------------------------------- */
-
-static uint8_t *put_u32(uint8_t *out, uint32_t value) {
-    for (int shift = 24; shift >= 0; shift -= 8)
-        *out++ = (uint8_t)(value >> shift);
-    return out;
-}
-
-/* Length, name, what already lies at out + 8, and its checksum. */
-static uint8_t *close_chunk(uint8_t *out, const char *name, size_t size) {
-    put_u32(out, (uint32_t)size);
-    memcpy(out + 4, name, 4);
-    uLong crc = crc32(0, out + 4, (uInt)size + 4);
-    return put_u32(out + 8 + size, (uint32_t)crc);
-}
-
-/* rows (height, 1 + 4*width): a filter byte and RGBA. */
-static uint8_t *encode_png(const uint8_t *rows, int width, int height,
-                           size_t *size) {
-    uLong plain = (uLong)height * (1 + 4 * (uLong)width);
-    uLongf packed = compressBound(plain);
-    uint8_t *png = malloc(8 + 25 + 12 + packed + 12), *out = png;
-    if (!png)
-        return NULL;
-    memcpy(out, "\x89PNG\r\n\x1a\n", 8);
-    out += 8;
-    put_u32(out + 8, (uint32_t)width);
-    put_u32(out + 12, (uint32_t)height);
-    memcpy(out + 16, "\x08\x06\0\0\0", 5); /* 8 bits, RGBA, not interlaced */
-    out = close_chunk(out, "IHDR", 13);
-    if (compress2(out + 8, &packed, rows, plain, 6) != Z_OK) {
-        free(png);
-        return NULL;
-    }
-    out = close_chunk(out, "IDAT", packed);
-    out = close_chunk(out, "IEND", 0);
-    *size = (size_t)(out - png);
-    return png;
-}
-
 /* ---- the picture --------------------------------------------------------- */
 
 static void fit(int photo_width, int photo_height, int *width, int *height) {
@@ -125,9 +85,9 @@ uint8_t *heatmap_png(const uint8_t *cells, int width, int height,
     }
     int w, h;
     fit(photo_width, photo_height, &w, &h);
-    size_t stride = 1 + 4 * (size_t)w;
-    uint8_t *rows = calloc((size_t)h, stride);
-    if (!rows) {
+    size_t stride = 4 * (size_t)w;
+    uint8_t *pixels = calloc((size_t)h, stride);
+    if (!pixels) {
         err_set(err, "out of memory");
         return NULL;
     }
@@ -138,11 +98,11 @@ uint8_t *heatmap_png(const uint8_t *cells, int width, int height,
             if (u >= 0 && u < 1 && v >= 0 && v < 1)
                 paint(sample(cells, width, height, u * (float)width,
                              v * (float)height),
-                      rows + (size_t)y * stride + 1 + 4 * (size_t)x);
+                      pixels + (size_t)y * stride + 4 * (size_t)x);
         }
     }
-    uint8_t *png = encode_png(rows, w, h, size);
-    free(rows);
+    uint8_t *png = png_encode(pixels, w, h, 4, size);
+    free(pixels);
     if (!png)
         err_set(err, "out of memory");
     return png;
