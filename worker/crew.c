@@ -1,6 +1,7 @@
 #include "worker/crew.h"
 
 #include "common/log.h"
+#include "worker/hand.h"
 #include "worker/nursery.h"
 #include "worker/nursery_client.h"
 
@@ -12,7 +13,7 @@
 #define PAUSE_LEAST_MS 100 /* before a second try; doubled up to: */
 #define PAUSE_MOST_MS 30000
 #define SETTLED_MS 60000 /* what lived that long starts again at once */
-#define LOSSES_MAX 3     /* nursery deaths that one image may meet */
+#define LOSSES_MAX 3     /* deaths that one image may meet without blame */
 
 /* Something that is started again, and how long to wait before that. */
 struct again {
@@ -110,6 +111,30 @@ static void blame(struct task_list *lost, const struct roster_loss *loss,
     task_list_append(&outcome->answered, task);
 }
 
+/* It is not their fault, unless that happens again and again. */
+static void spare(struct task_list *lost, const char *event,
+                  struct crew_outcome *outcome) {
+    struct task *task;
+    while ((task = task_list_take(lost))) {
+        log_event(LOG_WARN, event, "request", task->header.request, "id",
+                  task->header.id.text, NULL);
+        if (++task->losses < LOSSES_MAX) {
+            task_list_append(&outcome->retry, task);
+        } else {
+            task_fail(task, "the worker's processes died %d times under it",
+                      task->losses);
+            task_list_append(&outcome->answered, task);
+        }
+    }
+}
+
+/* A hand that left because of an image that it had answered, or of its age; it
+ * may have been given more in the meantime. */
+static bool left_by_itself(int status) {
+    return WIFEXITED(status) &&
+           (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == HAND_STUCK);
+}
+
 static void bury(struct crew *crew, const struct frame_process *hand,
                  int64_t now_ms, struct crew_outcome *outcome) {
     char how[96];
@@ -123,7 +148,10 @@ static void bury(struct crew *crew, const struct frame_process *hand,
     log_death(hand->pid, &loss, how);
     if (loss.was_new)
         postpone(&crew->hand_again, now_ms);
-    blame(&lost, &loss, how, outcome);
+    if (left_by_itself(hand->status) && !loss.why)
+        spare(&lost, "lost-with-hand", outcome);
+    else
+        blame(&lost, &loss, how, outcome);
 }
 
 /* All hands went with the nursery, most likely through no image's fault. */
@@ -133,18 +161,7 @@ static void bury_all(struct crew *crew, struct crew_outcome *outcome) {
         crew->deaths++;
         roster_remove(crew->roster, pid, &outcome->answered, &lost);
     }
-    struct task *task;
-    while ((task = task_list_take(&lost))) {
-        log_event(LOG_WARN, "lost-with-nursery", "request",
-                  task->header.request, "id", task->header.id.text, NULL);
-        if (++task->losses < LOSSES_MAX) {
-            task_list_append(&outcome->retry, task);
-        } else {
-            task_fail(task, "the worker's processes died %d times under it",
-                      task->losses);
-            task_list_append(&outcome->answered, task);
-        }
-    }
+    spare(&lost, "lost-with-nursery", outcome);
 }
 
 /* ---- the nursery --------------------------------------------------------- */

@@ -7,14 +7,19 @@
 #include "worker/batch.h"
 #include "worker/sandbox.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 struct hand {
     const struct shelf *shelf;
     int fd;
+    int64_t decode_timeout_ms;
     struct frame_reader reader;
     /* Of the batch at work, (BATCH_MAX). */
     struct classifier_image *images;
@@ -110,6 +115,51 @@ static int send_answer(const struct hand *hand,
     return frame_write(hand->fd, &parts, &count, err) == 1 ? 0 : -1;
 }
 
+/* ---- a decoder that is stuck --------------------------------------------- */
+
+/* For the signal: the socket, and the image at work, or -1. */
+static volatile sig_atomic_t alarm_fd, alarm_image = -1;
+
+/* Nothing is sent while images are decoded, so no answer is cut in two. */
+static void on_alarm(int number) {
+    static const char why[] = "decoding the image took too long";
+    const struct hand hand = {.fd = alarm_fd};
+    struct batch_answer answer = {.index = alarm_image, .failed = 1};
+    (void)number;
+    if (alarm_image < 0) /* it was done just now */
+        return;
+    send_answer(&hand, &answer, why, NULL);
+    _exit(HAND_STUCK);
+}
+
+static void set_alarm(int64_t ms) {
+    const struct itimerval once = {
+        .it_value = {ms / 1000, (suseconds_t)(ms % 1000 * 1000)}};
+    setitimer(ITIMER_REAL, &once, NULL);
+}
+
+static void begin_decode(void *context, int image) {
+    const struct hand *hand = context;
+    alarm_image = image;
+    set_alarm(hand->decode_timeout_ms);
+}
+
+static void end_decode(void *context) {
+    (void)context;
+    alarm_image = -1;
+    set_alarm(0);
+}
+
+static int arrange_alarm(const struct hand *hand, struct err *err) {
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    alarm_fd = hand->fd;
+    if (sigaction(SIGALRM, &action, NULL) < 0)
+        return err_set(err, "sigaction: %s", strerror(errno));
+    return 0;
+}
+
+/* ---- a batch, answered --------------------------------------------------- */
+
 static int answer_one(struct hand *hand, const struct batch *batch, int i,
                       struct err *err) {
     const struct batch_item *item = &batch->items[i];
@@ -152,8 +202,11 @@ static int work(struct hand *hand, const struct frame *frame, struct err *err) {
         FAULT_POINT(HAND_BEGUN, batch.items[i].id.text);
         bytes += batch.items[i].size;
     }
-    classifier_run(shelf_run(hand->shelf, batch.model), hand->images,
-                   batch.count, CLASSIFIER_TOP_MAX, hand->out);
+    const struct classifier_watch watch = {begin_decode, end_decode, hand};
+    struct classifier_run *run = shelf_run(hand->shelf, batch.model);
+    classifier_run_watch(run, &watch);
+    classifier_run(run, hand->images, batch.count, CLASSIFIER_TOP_MAX,
+                   hand->out);
     for (int i = 0; i < batch.count; i++) {
         if (answer_one(hand, &batch, i, err) < 0)
             return -1;
@@ -167,9 +220,19 @@ _Noreturn static void leave(int status, const struct err *err) {
     _exit(status);
 }
 
-_Noreturn void hand_run(const struct shelf *shelf, int fd, int64_t memory) {
-    struct hand hand = {
-        .shelf = shelf, .fd = fd, .reader = FRAME_READER(BATCH_BYTES_MAX)};
+/* See SANDBOX_CPU_HONEST_S. */
+static bool is_old(void) {
+    struct timespec used;
+    return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0 &&
+           used.tv_sec >= SANDBOX_CPU_HONEST_S;
+}
+
+_Noreturn void hand_run(const struct shelf *shelf, int fd,
+                        const struct settings *settings) {
+    struct hand hand = {.shelf = shelf,
+                        .fd = fd,
+                        .decode_timeout_ms = settings->decode_timeout_ms,
+                        .reader = FRAME_READER(BATCH_BYTES_MAX)};
     struct err err = {0};
     struct frame frame;
     hand.images = calloc(BATCH_MAX, sizeof *hand.images);
@@ -178,11 +241,12 @@ _Noreturn void hand_run(const struct shelf *shelf, int fd, int64_t memory) {
         err_set(&err, "no memory for a batch");
         leave(HAND_NO_MEMORY, &err);
     }
-    if (sandbox_enter(fd, memory, &err) < 0)
+    if (arrange_alarm(&hand, &err) < 0 ||
+        sandbox_enter(fd, settings->hand_memory, &err) < 0)
         leave(HAND_NO_SANDBOX, &err);
     if (frame_send(fd, FRAME_READY, NULL, 0, -1, &err) < 0)
         _exit(0);
-    while (frame_read(&hand.reader, fd, &frame, &err) == 1)
+    while (!is_old() && frame_read(&hand.reader, fd, &frame, &err) == 1)
         if (work(&hand, &frame, &err) < 0)
             leave(HAND_BAD_BATCH, &err);
     _exit(0);

@@ -6,6 +6,7 @@
 #include "models/classifier/classifier.h"
 #include "worker/foreman.h"
 #include "worker/nursery.h"
+#include "worker/probe.h"
 
 #include <malloc.h>
 #include <stdbool.h>
@@ -25,6 +26,8 @@ int main(int argc, char **argv) {
     bool nursery = argc > 1 && strcmp(argv[1], NURSERY_MODE) == 0;
     struct settings settings;
     struct err err = {0};
+    if (argc == 2 && strcmp(argv[1], PROBE_MODE) == 0)
+        return probe_sandbox(stdout);
     classifier_choose_kernels(argv);
     prctl(PR_SET_NAME, "convoy-worker");
     arrange_memory();

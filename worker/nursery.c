@@ -50,7 +50,7 @@ _Noreturn static void become_hand(struct nursery *nursery, pid_t parent,
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(NURSERY_FD);
-    hand_run(nursery->shelf, fd, nursery->settings->hand_memory);
+    hand_run(nursery->shelf, fd, nursery->settings);
 }
 
 static int fork_hand(struct nursery *nursery, struct err *err) {

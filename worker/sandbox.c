@@ -1,6 +1,9 @@
 #include "worker/sandbox.h"
 
+#include "worker/landlock.h"
+
 #include <errno.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -8,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* AddressSanitizer reserves terabytes of addresses. */
@@ -40,7 +44,6 @@ static const int allowed[] = {
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sigaltstack),
-    SCMP_SYS(tgkill),
 };
 
 /* What libraries try and can do without. */
@@ -51,6 +54,9 @@ static const int refused[] = {
     SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(sysinfo),
     SCMP_SYS(uname),
 };
+
+/* No user and no group of that name owns anything: Debian's nobody. */
+#define NOBODY 65534
 
 /* Calls on a file, and the one file that each is for. */
 static int allow_files(scmp_filter_ctx filter, int fd) {
@@ -67,6 +73,16 @@ static int allow_files(scmp_filter_ctx filter, int fd) {
         status =
             seccomp_rule_add(filter, SCMP_ACT_ALLOW, rows[i].call, 1,
                              SCMP_A0_32(SCMP_CMP_EQ, (unsigned)rows[i].file));
+    return status;
+}
+
+/* The alarm that ends a decode, and abort(): a signal to itself alone. */
+static int allow_signals(scmp_filter_ctx filter) {
+    int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                                  SCMP_A0_32(SCMP_CMP_EQ, (unsigned)getpid()));
+    if (status == 0)
+        status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setitimer),
+                                  1, SCMP_A0_32(SCMP_CMP_EQ, ITIMER_REAL));
     return status;
 }
 
@@ -95,7 +111,16 @@ static int filter_calls(int fd, struct err *err) {
     if (!status)
         status = allow_memory(filter);
     if (!status)
-        status = seccomp_load(filter); /* sets no_new_privs as well */
+        status = allow_signals(filter);
+    /* What the C library can do without where it is not there. */
+    if (!status)
+        status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+                                  SCMP_SYS(clone3), 0);
+    if (!status)
+        status = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+                                  SCMP_ACT_KILL_PROCESS);
+    if (!status)
+        status = seccomp_load(filter);
     seccomp_release(filter);
     return status ? err_set(err, "seccomp: %s", strerror(-status)) : 0;
 }
@@ -124,12 +149,12 @@ static int limit(int resource, uint64_t most, const char *name,
     return 0;
 }
 
-static int limit_resources(int64_t memory, struct err *err) {
-    uint64_t used = addresses_in_use();
+static int limit_resources(uint64_t used, int64_t memory, struct err *err) {
     if (LIMIT_ADDRESSES && used &&
         limit(RLIMIT_AS, used + (uint64_t)memory, "memory", err) < 0)
         return -1;
-    if (limit(RLIMIT_CORE, 0, "core files", err) < 0 ||
+    if (limit(RLIMIT_CPU, SANDBOX_CPU_MOST_S, "processor time", err) < 0 ||
+        limit(RLIMIT_CORE, 0, "core files", err) < 0 ||
         limit(RLIMIT_NPROC, 0, "processes", err) < 0 ||
         limit(RLIMIT_NOFILE, 0, "open files", err) < 0)
         return -1;
@@ -144,9 +169,36 @@ static void close_files(int fd) {
     close_range((unsigned)fd + 1, ~0u, 0);
 }
 
+/* From root to nobody. What ended us with our parent is lost by that and asked
+ * for again. */
+static int become_nobody(struct err *err) {
+    int death = 0;
+    pid_t parent = getppid();
+    if (geteuid() != 0)
+        return 0;
+    prctl(PR_GET_PDEATHSIG, &death);
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+        setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        return err_set(err,
+                       "root cannot become nobody (%s): start the worker as a "
+                       "user of its own",
+                       strerror(errno));
+    prctl(PR_SET_PDEATHSIG, death);
+    if (getppid() != parent)
+        return err_set(err, "the process that started this one is gone");
+    return 0;
+}
+
 int sandbox_enter(int fd, int64_t memory, struct err *err) {
-    if (limit_resources(memory, err) < 0)
-        return -1;
+    uint64_t used = addresses_in_use(); /* while it may be looked up */
     close_files(fd);
+    if (become_nobody(err) < 0)
+        return -1;
+    /* Not to be traced, nor read through /proc, by who has the same user. */
+    prctl(PR_SET_DUMPABLE, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_set(err, "no_new_privs: %s", strerror(errno));
+    if (landlock_forbid_all(err) < 0 || limit_resources(used, memory, err) < 0)
+        return -1;
     return filter_calls(fd, err);
 }

@@ -26,6 +26,7 @@ struct settings {
     char name[128];
     int64_t result_ttl_ms;
     int64_t job_timeout_ms;
+    int64_t decode_timeout_ms;
     int64_t redis_patience_ms;
     int64_t drain_timeout_ms;
     int64_t hand_memory; /* bytes */

@@ -117,6 +117,16 @@ void classifier_run_pixels(struct classifier_run *run,
                            const uint8_t *const *rgb, int width, int height,
                            int count, int top_k, struct classification *out);
 
+/* Who is told when the decoding of images[i] begins and ends, to limit the time
+ * that it takes. Copied; NULL: nobody. */
+struct classifier_watch {
+    void (*begin)(void *context, int i);
+    void (*end)(void *context);
+    void *context;
+};
+void classifier_run_watch(struct classifier_run *run,
+                          const struct classifier_watch *watch);
+
 /* The session inside, for `bench`. */
 struct nn_session *classifier_session(struct classifier_run *run);
 

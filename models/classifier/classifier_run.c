@@ -25,6 +25,7 @@ struct classifier_run {
     int batch_max; /* pictures */
     int view_count;
     const struct view *views;
+    struct classifier_watch watch;
     struct image image;
     struct preprocess_work work;
     int *slots;    /* (batch_max) which picture of the chunk was fed when */
@@ -105,6 +106,11 @@ void classifier_run_close(struct classifier_run *run) {
         free(run->scores);
         free(run);
     }
+}
+
+void classifier_run_watch(struct classifier_run *run,
+                          const struct classifier_watch *watch) {
+    run->watch = watch ? *watch : (struct classifier_watch){0};
 }
 
 struct nn_session *classifier_session(struct classifier_run *run) {
@@ -272,7 +278,12 @@ static void classify(struct classifier_run *run, const struct source *source,
     for (int i = 0; i < count; i++) {
         struct err err = {0};
         double start = clock_seconds();
-        if (take(run, source, i, fed, &out[i], &err) < 0)
+        if (run->watch.begin)
+            run->watch.begin(run->watch.context, i);
+        int status = take(run, source, i, fed, &out[i], &err);
+        if (run->watch.end)
+            run->watch.end(run->watch.context);
+        if (status < 0)
             fail(&out[i], &err);
         else
             run->slots[fed++] = i;

@@ -9,6 +9,7 @@
  *     broken    fails for now, as a network that gives no numbers does
  *     crash     ends the process with SIGSEGV
  *     hang      never comes back
+ *     stuck     the same, but while it is decoded
  *     open      is classified if opening a file is refused, else broken
  *     connect   asks for a socket, which the sandbox punishes
  *     exec      asks for memory to execute, which the sandbox punishes
@@ -41,6 +42,7 @@ struct classifier {
 
 struct classifier_run {
     const struct classifier *c;
+    struct classifier_watch watch;
 };
 
 float classifier_threshold(const struct classifier *c) {
@@ -112,6 +114,11 @@ void classifier_run_close(struct classifier_run *run) {
     free(run);
 }
 
+void classifier_run_watch(struct classifier_run *run,
+                          const struct classifier_watch *watch) {
+    run->watch = *watch;
+}
+
 static void fake_sleep(long ms) {
     struct timespec time = {ms / 1000, ms % 1000 * 1000000};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
@@ -173,6 +180,15 @@ static void fake_much(struct classification *out) {
         fake_broken(out);
 }
 
+/* What the decoder does for all images, only that this one never ends. */
+static void fake_decode(const struct classifier_run *run,
+                        const struct classifier_image *image, int i) {
+    run->watch.begin(run->watch.context, i);
+    while (image->size >= 5 && memcmp(image->bytes, "stuck", 5) == 0)
+        fake_sleep(1000);
+    run->watch.end(run->watch.context);
+}
+
 static void fake_act(const struct classifier_image *image,
                      struct classification *out) {
     static const struct {
@@ -192,10 +208,10 @@ static void fake_act(const struct classifier_image *image,
 void classifier_run(struct classifier_run *run,
                     const struct classifier_image *images, int count, int top_k,
                     struct classification *out) {
-    (void)run;
     (void)top_k;
     for (int i = 0; i < count; i++) {
         memset(&out[i], 0, sizeof out[i]);
+        fake_decode(run, &images[i], i);
         out[i].format = "png";
         out[i].width = 8;
         out[i].height = 4;

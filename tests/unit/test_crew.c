@@ -2,6 +2,7 @@
  * came in is answered all the same, and only who is to blame pays. */
 #include "tests/unit/fake_classifier.h"
 #include "tests/unit/worker_bench.h"
+#include "worker/probe.h"
 
 static enum job_type types[16];
 static struct id ids[16];
@@ -58,6 +59,20 @@ static void crew_ends_a_hand_that_hangs(void **state) {
     assert_serves();
 }
 
+static void crew_fails_an_image_whose_decoder_is_stuck(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--batch=8", "--decode-timeout=300ms");
+    send_batch((const char *const[]){"ok", "stuck", "ok"}, 3);
+    bench_collect(ids, 4, types);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(types[i], i == 2 ? JOB_FAILED : JOB_DONE);
+    ids[4] = bench_send("stuck");
+    bench_expect(JOB_FAILED, &ids[4]);
+    assert_non_null(strstr(bench.body, "decoding the image took too long"));
+    assert_false(bench_logged("event=hand-killed"));
+    assert_serves();
+}
+
 static void crew_survives_a_hand_killed_in_the_middle(void **state) {
     (void)state;
     char text[64];
@@ -109,6 +124,26 @@ static void crew_keeps_hands_from_the_outside(void **state) {
     assert_serves();
 }
 
+static void crew_hands_cannot_leave_their_sandbox(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* it takes terabytes of addresses for itself */
+#endif
+    char line[256], last[256] = "";
+    FILE *table = tmpfile();
+    assert_non_null(table);
+    int status = probe_sandbox(table);
+    rewind(table);
+    while (fgets(line, sizeof line, table)) {
+        if (strncmp(line, "FAILED", 6) == 0)
+            print_message("%s", line);
+        strcpy(last, line);
+    }
+    fclose(table);
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(last, "as they should be"));
+}
+
 static void crew_bounds_the_memory_of_a_hand(void **state) {
     (void)state;
 #if defined(__SANITIZE_ADDRESS__)
@@ -128,9 +163,11 @@ int main(int argc, char **argv) {
         BENCH(crew_fails_an_image_that_kills_its_hand),
         BENCH(crew_spares_the_mates_of_a_deadly_image),
         BENCH(crew_ends_a_hand_that_hangs),
+        BENCH(crew_fails_an_image_whose_decoder_is_stuck),
         BENCH(crew_survives_a_hand_killed_in_the_middle),
         BENCH(crew_survives_the_nursery),
         BENCH(crew_keeps_hands_from_the_outside),
+        BENCH(crew_hands_cannot_leave_their_sandbox),
         BENCH(crew_bounds_the_memory_of_a_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
