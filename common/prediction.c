@@ -288,3 +288,33 @@ void prediction_free(struct prediction *p) {
     free(p->maps);
     memset(p, 0, sizeof *p);
 }
+
+/* ---- at a glance --------------------------------------------------------- */
+
+/* What follows `key` in the document, cut to fit. A quote within a string is
+ * escaped, so a key with its quotes is found at its own place alone. */
+static bool copy_after(const char *json, size_t len, const char *key, char *out,
+                       size_t size) {
+    const char *at = memmem(json, len, key, strlen(key));
+    if (!at)
+        return false;
+    at += strlen(key);
+    size_t left = (size_t)(json + len - at);
+    snprintf(out, size, "%.*s", (int)(left < size ? left : size - 1), at);
+    return true;
+}
+
+bool prediction_outcome(const char *json, size_t len,
+                        struct prediction_outcome *outcome) {
+    char timings[160];
+    memset(outcome, 0, sizeof *outcome);
+    if (copy_after(json, len, "\"error\":{\"problem\":\"", outcome->problem,
+                   sizeof outcome->problem))
+        outcome->problem[strcspn(outcome->problem, "\"")] = 0;
+    return copy_after(json, len, "\"timings\":{", timings, sizeof timings) &&
+           sscanf(timings,
+                  "\"queue_ms\":%lf,\"decode_ms\":%lf,\"infer_ms\":%lf,"
+                  "\"total_ms\":%lf",
+                  &outcome->queue_ms, &outcome->decode_ms, &outcome->infer_ms,
+                  &outcome->total_ms) == 4;
+}

@@ -69,4 +69,13 @@ int prediction_decode(const char *json, size_t len, struct prediction *p,
                       struct err *err);
 void prediction_free(struct prediction *p);
 
+/* What statistics need of an encoded prediction, read without building the
+ * document: this is done for every answer. False: it is no such document. */
+struct prediction_outcome {
+    char problem[32]; /* "" where it succeeded */
+    double queue_ms, decode_ms, infer_ms, total_ms;
+};
+bool prediction_outcome(const char *json, size_t len,
+                        struct prediction_outcome *outcome);
+
 #endif

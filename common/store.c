@@ -2,6 +2,7 @@
 
 #include "common/fault.h"
 #include "common/redis.h"
+#include "common/store_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +10,14 @@
 #include <sys/random.h>
 
 #define PENDING "convoy:pending"
+#define RECENT "convoy:recent"
+#define FORGOTTEN_TTL_S 3600 /* a job that runs is long over by then */
 #define RENEW_CHUNK 128 /* ids a call: a script holds Redis while it runs */
 
 /*
  * The scripts. KEYS[1] is the pending set; where a script is about one id,
- * KEYS[2] is its result, KEYS[3] its job, ARGV[1] the id itself.
+ * KEYS[2] is its result, KEYS[3] its job, KEYS[4] the mark that it was
+ * forgotten, KEYS[5] the list of recent ids, ARGV[1] the id itself.
  */
 #define LUA_NOW                                                                \
     "local t = redis.call('TIME')\n"                                           \
@@ -47,6 +51,7 @@ enum script {
     SCRIPT_RENEW,
     SCRIPT_EXPIRED,
     SCRIPT_FINISH,
+    SCRIPT_FORGET,
     SCRIPT_COUNT,
 };
 
@@ -73,6 +78,7 @@ static const char *const scripts[SCRIPT_COUNT] = {
     "           'created', ARGV[4], 'attempts', 0, 'token', ARGV[5])\n"
     "redis.call('ZADD', KEYS[1], stamp(now + ARGV[6]), ARGV[1])\n"
     "if result then redis.call('DEL', KEYS[2]) end\n"
+    "redis.call('DEL', KEYS[4])\n"
     "return {'accepted'}",
 
     /* ARGV: id, lease. An entry without its job cannot be answered: dropped. */
@@ -116,20 +122,32 @@ static const char *const scripts[SCRIPT_COUNT] = {
     "return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', stamp(now),\n"
     "                  'LIMIT', 0, ARGV[1])",
 
-    /* ARGV: id, json, ttl */
+    /* ARGV: id, json, ttl, length of the recent list */
     [SCRIPT_FINISH] =
         LUA_STANDING "local written = 0\n"
-                     "if not standing(redis.call('GET', KEYS[2])) then\n"
+                     "if redis.call('EXISTS', KEYS[4]) == 0 and\n"
+                     "   not standing(redis.call('GET', KEYS[2])) then\n"
                      "  redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])\n"
+                     "  redis.call('LPUSH', KEYS[5], ARGV[1])\n"
+                     "  redis.call('LTRIM', KEYS[5], 0, ARGV[4] - 1)\n"
                      "  written = 1\n"
                      "end\n"
                      "redis.call('DEL', KEYS[3])\n"
                      "redis.call('ZREM', KEYS[1], ARGV[1])\n"
                      "return written",
-};
 
-struct store {
-    struct redis *redis;
+    /* ARGV: id, ttl of the mark. A worker that has the job now would bring the
+     * result back: the mark keeps it from that. */
+    [SCRIPT_FORGET] =
+        "local there = redis.call('DEL', KEYS[2])\n"
+        "local attempts = redis.call('HGET', KEYS[3], 'attempts')\n"
+        "there = there + redis.call('DEL', KEYS[3])\n"
+        "there = there + redis.call('ZREM', KEYS[1], ARGV[1])\n"
+        "if attempts and tonumber(attempts) > 0 then\n"
+        "  redis.call('SET', KEYS[4], '1', 'EX', ARGV[2])\n"
+        "end\n"
+        "redis.call('LREM', KEYS[5], 0, ARGV[1])\n"
+        "return there > 0 and 1 or 0",
 };
 
 struct store *store_open(const char *address, struct err *err) {
@@ -153,19 +171,22 @@ void store_close(struct store *store) {
     free(store);
 }
 
-/* A script's call about one id: the three keys and the id. */
+/* A script's call about one id: its keys and the id. */
 struct id_call {
     struct redis_call call;
-    char result_key[16 + ID_LEN], job_key[16 + ID_LEN];
+    char result_key[18 + ID_LEN], job_key[18 + ID_LEN], mark_key[18 + ID_LEN];
 };
 
 static void begin(struct id_call *c, enum script script, const struct id *id) {
-    redis_script(&c->call, script, 3);
+    redis_script(&c->call, script, 5);
     snprintf(c->result_key, sizeof c->result_key, "convoy:result:%s", id->text);
     snprintf(c->job_key, sizeof c->job_key, "convoy:job:%s", id->text);
+    snprintf(c->mark_key, sizeof c->mark_key, "convoy:forgotten:%s", id->text);
     redis_add(&c->call, PENDING);
     redis_add(&c->call, c->result_key);
     redis_add(&c->call, c->job_key);
+    redis_add(&c->call, c->mark_key);
+    redis_add(&c->call, RECENT);
     redis_add(&c->call, id->text);
 }
 
@@ -409,6 +430,7 @@ static void begin_finish(struct id_call *c, const struct id *id,
     begin(c, SCRIPT_FINISH, id);
     redis_add_bytes(&c->call, json, len);
     redis_add_number(&c->call, ttl_s);
+    redis_add_number(&c->call, STORE_RECENT_MAX);
 }
 
 /* A result was there already where it is not `fresh`. */
@@ -456,12 +478,10 @@ void store_finish_all(struct store *store, struct store_result *results,
 }
 
 int store_forget(struct store *store, const struct id *id, struct err *err) {
-    char key[16 + ID_LEN];
-    snprintf(key, sizeof key, "convoy:result:%s", id->text);
-    struct redis_call call;
-    redis_command(&call, "DEL");
-    redis_add(&call, key);
-    return (int)redis_run_number(store->redis, &call, err);
+    struct id_call c;
+    begin(&c, SCRIPT_FORGET, id);
+    redis_add_number(&c.call, FORGOTTEN_TTL_S);
+    return (int)redis_run_number(store->redis, &c.call, err);
 }
 
 int store_announce_worker(struct store *store, const char *name,

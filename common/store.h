@@ -19,6 +19,8 @@
  *   convoy:job:<id>      hash: bytes, request, created (wall ms), attempts,
  *                        token; no TTL, gone with the result
  *   convoy:pending       sorted set, id -> end of its lease (ms)
+ *   convoy:forgotten:<id> short TTL: no late result brings it back
+ *   convoy:recent        list of ids, the latest first, for the admin page
  *   convoy:worker:<name> short TTL, for the admin page
  *
  * What takes several keys is one Lua script, so it happens whole or not at all.
@@ -139,11 +141,24 @@ struct store_result {
 void store_finish_all(struct store *store, struct store_result *results,
                       int count, int ttl_s, struct err *err);
 
-/* Forgets a result; 1 forgotten, 0 there was none. */
+/* Forgets a prediction whole: its result with the maps, or its job where it is
+ * pending; what a worker still brings of it is dropped. 1 forgotten, 0 there
+ * was none. */
 int store_forget(struct store *store, const struct id *id, struct err *err);
 
 /* A worker shows itself for `ttl_s` seconds. */
 int store_announce_worker(struct store *store, const char *name,
                           const char *json, int ttl_s, struct err *err);
+
+/* Up to `max` documents of the predictions that ended last, the latest first;
+ * how many, or -1. The texts are the caller's to free. */
+#define STORE_RECENT_MAX 100
+int store_recent(struct store *store, char **results, int max, struct err *err);
+
+/* What those workers announced of themselves, NULL where nothing (any more);
+ * how many of the names were looked at, or -1. The texts are the caller's. */
+#define STORE_WORKERS_MAX 128
+int store_worker_reports(struct store *store, const char *const *names,
+                         int count, char **reports, struct err *err);
 
 #endif

@@ -234,6 +234,21 @@ json_t *catalogue_list(struct catalogue *catalogue) {
     return json_pack("{s:o}", "models", models);
 }
 
+json_t *catalogue_versions(struct catalogue *catalogue) {
+    json_t *versions = json_array();
+    pthread_mutex_lock(&catalogue->mutex);
+    for (struct entry *e = catalogue->newest; e; e = e->next)
+        json_array_append_new(
+            versions,
+            json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "name", e->model.name,
+                      "version", e->model.version, "default",
+                      default_entry(catalogue) == e, "current",
+                      current(catalogue, e->model.name) == e, "labels",
+                      e->model.label_count, "workers", e->workers));
+    pthread_mutex_unlock(&catalogue->mutex);
+    return versions;
+}
+
 json_t *catalogue_describe(struct catalogue *catalogue, const char *name) {
     pthread_mutex_lock(&catalogue->mutex);
     const struct entry *entry = *name ? current(catalogue, name) : NULL;

@@ -66,6 +66,7 @@ bool catalogue_name(struct catalogue *catalogue, const char *version,
 /* As the API lists it: the current version of all models, or one; NULL:
  * unknown. */
 json_t *catalogue_list(struct catalogue *catalogue);
+json_t *catalogue_versions(struct catalogue *catalogue); /* an array of all */
 json_t *catalogue_describe(struct catalogue *catalogue, const char *name);
 
 #endif

@@ -354,3 +354,7 @@ void dispatch_orphan(struct dispatch *dispatch, const struct id *id) {
 struct schedule_stats dispatch_stats(struct dispatch *dispatch) {
     return schedule_stats(dispatch->schedule);
 }
+
+json_t *dispatch_workers(struct dispatch *dispatch) {
+    return schedule_describe(dispatch->schedule);
+}

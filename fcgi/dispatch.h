@@ -37,5 +37,6 @@ void dispatch_close(struct dispatch *dispatch);
 void dispatch_submit(struct dispatch *dispatch, const struct store_job *job);
 void dispatch_orphan(struct dispatch *dispatch, const struct id *id);
 struct schedule_stats dispatch_stats(struct dispatch *dispatch);
+json_t *dispatch_workers(struct dispatch *dispatch); /* a new reference */
 
 #endif

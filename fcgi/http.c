@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 static const struct {
@@ -84,6 +85,16 @@ void http_request_id(const char *theirs, char id[HTTP_ID_MAX + 1]) {
     (void)got;
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(id + 2 * i, 3, "%02x", random[i]);
+}
+
+bool http_is_cross_site(const struct request *request) {
+    if (*request->fetch_site)
+        return strcmp(request->fetch_site, "same-origin") != 0 &&
+               strcmp(request->fetch_site, "none") != 0;
+    if (!*request->origin)
+        return false;
+    const char *host = strstr(request->origin, "://");
+    return !host || strcasecmp(host + 3, request->host) != 0;
 }
 
 bool http_etag_matches(const char *if_none_match, const char *etag) {

@@ -23,6 +23,8 @@ struct request {
     /* Borrowed while the request is handled; "" where absent. */
     const char *method, *path, *query;
     const char *content_type, *prefer, *if_none_match;
+    const char *host, *origin, *fetch_site; /* who asks, as a browser says */
+    const char *route;        /* of the table that was met, static; or NULL */
     char id[HTTP_ID_MAX + 1]; /* X-Request-ID, theirs or ours */
     struct body body;         /* a handler frees it once it is done with it */
     /* What stood for the {} of the route's path, in order. */
@@ -56,6 +58,10 @@ const char *http_reason(int status);
 /* Takes the client's X-Request-ID where it is 1..128 of A-Z a-z 0-9 . _ -,
  * otherwise makes one. */
 void http_request_id(const char *theirs, char id[HTTP_ID_MAX + 1]);
+
+/* Did a page of another site make the browser send this? Browsers say so in
+ * Sec-Fetch-Site, older ones in Origin alone; programs say neither. */
+bool http_is_cross_site(const struct request *request);
 
 /* If-None-Match (RFC 9110, 13.1.2) against an entity tag with its quotes. */
 bool http_etag_matches(const char *if_none_match, const char *etag);

@@ -110,7 +110,8 @@ void jobs_give_up(struct jobs *jobs, struct pending_job *job) {
 }
 
 void jobs_retry(struct jobs *jobs, struct pending_job *job,
-                const char *reason) {
+                enum metrics_retry why, const char *reason) {
+    metrics_retry(jobs->metrics, why);
     snprintf(job->reason, sizeof job->reason, "%s", reason);
     let_go(jobs, job);
     job->claimed = false;

@@ -20,6 +20,7 @@
 
 #include "fcgi/catalogue.h"
 #include "fcgi/leases.h"
+#include "fcgi/metrics.h"
 #include "fcgi/pending.h"
 #include "fcgi/waiters.h"
 
@@ -46,6 +47,7 @@ struct jobs {
     struct catalogue *catalogue;
     struct waiters *waiters;
     struct pending *pending;
+    struct metrics *metrics;
     int in_flight;
     int64_t paused_until_ms; /* Redis or a socket refused: not so fast */
     atomic_size_t kept, out; /* bytes: of queued jobs, on their way */
@@ -55,7 +57,8 @@ void jobs_queue(struct jobs *jobs, struct pending_job *job);
 void jobs_end(struct jobs *jobs, struct pending_job *job);
 
 /* An attempt has come to nothing. */
-void jobs_retry(struct jobs *jobs, struct pending_job *job, const char *reason);
+void jobs_retry(struct jobs *jobs, struct pending_job *job,
+                enum metrics_retry why, const char *reason);
 
 /* No more attempts: job->reason says why. */
 void jobs_give_up(struct jobs *jobs, struct pending_job *job);

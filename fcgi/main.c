@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "fcgi/request.h"
@@ -93,6 +94,12 @@ static void handle(void *arg, struct request *request,
     route(&call);
 }
 
+static void sent(void *arg, const struct request *request,
+                 const struct response *response) {
+    struct thread_state *state = arg;
+    metrics_request(state->service->metrics, request->route, response->status);
+}
+
 static void end(void *arg) {
     struct thread_state *state = arg;
     store_close(state->store);
@@ -132,7 +139,8 @@ static struct dispatch *open_dispatch(const struct settings *s,
                      .attempts_max = s->attempts,
                      .pending_max = s->pending,
                      .keep_bytes = 8 * MIB,
-                     .out_bytes = 8 * MIB},
+                     .out_bytes = 8 * MIB,
+                     .metrics = service->metrics},
     };
     return dispatch_open(&options, service->catalogue, service->waiters, err);
 }
@@ -145,7 +153,7 @@ static int serve(const struct settings *s, struct service *service,
         .threads = s->threads,
         .body_max = (size_t)s->body_bytes,
         .body_memory = 16 * MIB,
-        .handler = {&context, begin, handle, end},
+        .handler = {&context, begin, handle, end, sent},
     };
     struct request_pool *pool = request_pool_open(&options, err);
     if (!pool)
@@ -172,15 +180,18 @@ static int run(const struct settings *s, struct err *err) {
                    .lease_ms = s->lease_ms},
         .catalogue = catalogue_open(),
         .waiters = waiters_open(s->threads / 2),
+        .metrics = metrics_open(),
+        .started_ms = clock_wall_ms(),
     };
     int status = -1;
-    if (!service.catalogue || !service.waiters)
+    if (!service.catalogue || !service.waiters || !service.metrics)
         err_set(err, "out of memory");
     else if ((service.dispatch = open_dispatch(s, &service, err)))
         status = serve(s, &service, &signals, err);
     dispatch_close(service.dispatch);
     waiters_close(service.waiters);
     catalogue_close(service.catalogue);
+    metrics_close(service.metrics);
     return status;
 }
 

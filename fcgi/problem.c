@@ -14,6 +14,7 @@ static const struct problem rows[] = {
     {"malformed-multipart", "Malformed multipart body", 400, 0},
     {"no-image", "No image", 400, 0},
     {"too-many-images", "Too many images", 400, 0},
+    {"cross-site", "Request of another site", 403, 0},
     {"not-found", "Not found", 404, 0},
     {"unknown-model", "Unknown model", 404, 0},
     {"unknown-prediction", "Unknown prediction", 404, 0},

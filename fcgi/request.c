@@ -170,6 +170,9 @@ static void read_head(const FCGX_Request *fcgi, struct request *request) {
     request->content_type = parameter(fcgi, "CONTENT_TYPE");
     request->prefer = parameter(fcgi, "HTTP_PREFER");
     request->if_none_match = parameter(fcgi, "HTTP_IF_NONE_MATCH");
+    request->host = parameter(fcgi, "HTTP_HOST");
+    request->origin = parameter(fcgi, "HTTP_ORIGIN");
+    request->fetch_site = parameter(fcgi, "HTTP_SEC_FETCH_SITE");
     http_request_id(parameter(fcgi, "HTTP_X_REQUEST_ID"), request->id);
 }
 
@@ -204,6 +207,8 @@ static void serve(struct pool_thread *thread) {
                                              &response);
     discard_input(&thread->fcgi);
     send_response(&thread->fcgi, &request, &response);
+    if (thread->pool->options.handler.sent)
+        thread->pool->options.handler.sent(thread->state, &request, &response);
     log_event(LOG_INFO, "request", "request", request.id, "method",
               request.method, "path", request.path, "status",
               log_number(response.status, 0), "ms",

@@ -27,6 +27,9 @@ struct request_handler {
     void (*handle)(void *state, struct request *request,
                    struct response *response);
     void (*end)(void *state);
+    /* Also of what was refused before it got to the handler; may be NULL. */
+    void (*sent)(void *state, const struct request *request,
+                 const struct response *response);
 };
 
 struct request_pool_options {

@@ -202,24 +202,18 @@ void show_heatmap(struct call *call) {
 void forget_prediction(struct call *call) {
     struct id id;
     struct err err = {0};
-    struct store_state state;
     if (read_id(call, &id) < 0)
         return;
     int forgotten = store_forget(call->store, &id, &err);
     if (forgotten > 0) {
+        waiters_wake(call->service->waiters, &id);
         log_event(LOG_INFO, "forgotten", "request", call->request->id, "id",
                   id.text, NULL);
         call->response->status = 204;
         return;
     }
-    if (forgotten < 0 || store_lookup(call->store, &id, &state, &err) < 0) {
+    if (forgotten < 0)
         response_error(call->response, call->request, &err);
-        return;
-    }
-    if (state.kind == STORE_PENDING)
-        response_problem(call->response, call->request, "not-finished",
-                         "The prediction is not finished yet.");
     else
         respond_unknown(call);
-    store_state_free(&state);
 }

@@ -8,15 +8,19 @@
 static const struct row {
     const char *method, *path;
     void (*handle)(struct call *);
+    bool own_pages_only; /* changes something that only an admin may */
 } rows[] = {
     {"POST", "/api/v1/predictions", submit_predictions},
     {"GET", "/api/v1/predictions/{}", show_prediction},
-    {"DELETE", "/api/v1/predictions/{}", forget_prediction},
+    {"DELETE", "/api/v1/predictions/{}", forget_prediction, true},
     {"GET", "/api/v1/predictions/{}/heatmap.png", show_heatmap},
     {"GET", "/api/v1/models", list_models},
     {"GET", "/api/v1/models/{}", show_model},
     {"GET", "/healthz", show_health},
     {"GET", "/readyz", show_readiness},
+    {"GET", "/metrics", show_metrics},
+    {"GET", "/api/v1/admin/state", show_state},
+    {"GET", "/api/v1/admin/predictions", list_recent},
 };
 
 bool route_matches(const char *pattern, const char *path,
@@ -45,6 +49,14 @@ static void refuse_method(struct call *call, const char *allow) {
     response_header(call->response, "Allow", "%s", allow);
 }
 
+static void handle(const struct row *row, struct call *call) {
+    if (row->own_pages_only && http_is_cross_site(call->request))
+        response_problem(call->response, call->request, "cross-site",
+                         "A page of another site asked for this.");
+    else
+        row->handle(call);
+}
+
 void route(struct call *call) {
     struct request *request = call->request;
     const char *method =
@@ -53,8 +65,9 @@ void route(struct call *call) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!route_matches(rows[i].path, request->path, request->segment))
             continue;
+        request->route = rows[i].path;
         if (strcmp(rows[i].method, method) == 0) {
-            rows[i].handle(call);
+            handle(&rows[i], call);
             return;
         }
         size_t len = strlen(allow);

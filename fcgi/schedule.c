@@ -2,13 +2,15 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/prediction.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 1000  /* a failure that could not be written is tried again */
+#define AGAIN_MS 1000 /* a failure that could not be written is tried again */
+#define DESCRIBE_MS 1000
 #define STUCK_MS 30000 /* what leases has not answered by then is lost */
 
 struct schedule {
@@ -20,7 +22,10 @@ struct schedule {
     int64_t renewed_ms, answered_ms;
     double ms_a_job;
     pthread_mutex_t mutex;
-    struct schedule_stats stats; /* under the mutex */
+    /* under the mutex */
+    struct schedule_stats stats;
+    json_t *described; /* the workers */
+    int64_t described_ms;
 };
 
 /* ---- workers come and go ----------------------------------------------- */
@@ -38,7 +43,7 @@ void schedule_worker_gone(struct schedule *s, struct worker *worker,
         if (job->worker != worker)
             continue;
         if (job->state == PENDING_SENT)
-            jobs_retry(&s->jobs, job, reason);
+            jobs_retry(&s->jobs, job, METRICS_WORKER_GONE, reason);
         job->worker = NULL; /* a claim goes on, for another worker */
     }
     if (!worker->draining)
@@ -106,6 +111,18 @@ static void measure(struct schedule *s, int64_t now) {
         s->ms_a_job += (ms - s->ms_a_job) / 16;
 }
 
+static void count(struct schedule *s, const char *body, size_t size) {
+    struct prediction_outcome outcome;
+    if (!prediction_outcome(body, size, &outcome))
+        return;
+    struct metrics *metrics = s->jobs.metrics;
+    metrics_ended(metrics, *outcome.problem ? outcome.problem : NULL);
+    metrics_time(metrics, METRICS_QUEUE, outcome.queue_ms);
+    metrics_time(metrics, METRICS_DECODE, outcome.decode_ms);
+    metrics_time(metrics, METRICS_INFER, outcome.infer_ms);
+    metrics_time(metrics, METRICS_TOTAL, outcome.total_ms);
+}
+
 static void on_done(struct schedule *s, struct worker *worker,
                     const struct job_header *header, const char *body,
                     size_t size) {
@@ -124,6 +141,7 @@ static void on_done(struct schedule *s, struct worker *worker,
               "attempt", log_number(header->attempt, 0), "ms",
               log_number((double)(now - job->added_ms), 0), NULL);
     measure(s, now);
+    count(s, body, size);
     jobs_end(&s->jobs, job);
 }
 
@@ -140,7 +158,7 @@ static void on_failed(struct schedule *s, struct worker *worker,
     char reason[200];
     snprintf(reason, sizeof reason, "%.*s", (int)(size < 199 ? size : 199),
              size ? body : "no reason given");
-    jobs_retry(&s->jobs, job, reason);
+    jobs_retry(&s->jobs, job, METRICS_WORKER_REFUSED, reason);
 }
 
 static void on_drain(struct schedule *s, struct worker *worker) {
@@ -203,6 +221,15 @@ static struct pending_job *choose(struct schedule *s, struct worker **worker) {
     return best;
 }
 
+static int64_t queue_age_ms(const struct schedule *s) {
+    int64_t now = clock_ms(), oldest = now;
+    for (struct pending_lane *lane = pending_lanes(s->jobs.pending); lane;
+         lane = lane->next)
+        if (lane->first->added_ms < oldest)
+            oldest = lane->first->added_ms;
+    return now - oldest;
+}
+
 static void publish(struct schedule *s) {
     struct schedule_stats stats = {
         .queued = pending_queued(s->jobs.pending),
@@ -214,9 +241,30 @@ static void publish(struct schedule *s) {
         stats.workers += !w->draining;
         stats.credits += w->draining ? 0 : w->credits;
     }
+    stats.queue_age_ms = queue_age_ms(s);
     pthread_mutex_lock(&s->mutex);
     s->stats = stats;
     pthread_mutex_unlock(&s->mutex);
+}
+
+/* Once a second, for whoever looks: the workers are this thread's alone. */
+static void describe(struct schedule *s, int64_t now) {
+    if (now - s->described_ms < DESCRIBE_MS)
+        return;
+    json_t *fresh = workers_describe(s->workers, now);
+    pthread_mutex_lock(&s->mutex);
+    json_t *former = s->described;
+    s->described = fresh;
+    s->described_ms = now;
+    pthread_mutex_unlock(&s->mutex);
+    json_decref(former);
+}
+
+json_t *schedule_describe(struct schedule *s) {
+    pthread_mutex_lock(&s->mutex);
+    json_t *copy = s->described ? json_deep_copy(s->described) : json_array();
+    pthread_mutex_unlock(&s->mutex);
+    return copy;
 }
 
 void schedule_assign(struct schedule *s) {
@@ -293,8 +341,11 @@ void schedule_note(struct schedule *s, struct note *note) {
         if (job)
             job->retry = true;
         break;
-    case NOTE_GONE:
     case NOTE_FAILED:
+        if (job)
+            metrics_ended(s->jobs.metrics, "worker-failed");
+        /* fall through */
+    case NOTE_GONE:
         if (job)
             jobs_end(&s->jobs, job);
         break;
@@ -330,7 +381,8 @@ static void check_job(struct schedule *s, struct pending_job *job,
         break;
     case PENDING_SENT:
         if (age > s->options.job_timeout_ms)
-            jobs_retry(&s->jobs, job, "the worker did not answer in time");
+            jobs_retry(&s->jobs, job, METRICS_WORKER_LATE,
+                       "the worker did not answer in time");
         break;
     case PENDING_FAILING:
         if (age > (job->retry ? AGAIN_MS : STUCK_MS))
@@ -341,6 +393,7 @@ static void check_job(struct schedule *s, struct pending_job *job,
 
 void schedule_tick(struct schedule *s) {
     int64_t now = clock_ms();
+    describe(s, now);
     for (struct worker *w = workers_first(s->workers), *next; w; w = next) {
         next = w->next;
         if (now - w->heard_ms > JOB_SILENCE_MS)
@@ -416,6 +469,7 @@ struct schedule *schedule_open(const struct schedule_options *options,
     s->jobs.leases = leases;
     s->jobs.catalogue = catalogue;
     s->jobs.waiters = waiters;
+    s->jobs.metrics = options->metrics;
     s->ms_a_job = 20;
     s->jobs.pending = pending_open();
     s->workers = workers_open();
@@ -432,6 +486,7 @@ void schedule_close(struct schedule *s) {
         return;
     pending_close(s->jobs.pending);
     workers_close(s->workers);
+    json_decref(s->described);
     pthread_mutex_destroy(&s->mutex);
     free(s);
 }

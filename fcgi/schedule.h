@@ -29,13 +29,15 @@ struct schedule_options {
     int attempts_max;
     int pending_max;              /* no jobs of others are adopted beyond */
     size_t keep_bytes, out_bytes; /* see jobs.h */
+    struct metrics *metrics;      /* or NULL */
 };
 
 struct schedule_stats {
     int queued, in_flight, pending; /* pending: these and all between */
     int workers;
     int64_t credits;
-    double ms_a_job; /* between two answers, while there is work */
+    int64_t queue_age_ms; /* of what waits longest */
+    double ms_a_job;      /* between two answers, while there is work */
 };
 
 struct schedule;
@@ -68,5 +70,8 @@ void schedule_abandon(struct schedule *schedule);
 /* For jobs_keep() and jobs_released(). */
 struct jobs *schedule_jobs(struct schedule *schedule);
 struct schedule_stats schedule_stats(struct schedule *schedule);
+
+/* The workers as the admin page lists them, at most a second old; owned. */
+json_t *schedule_describe(struct schedule *schedule);
 
 #endif

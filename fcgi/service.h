@@ -12,6 +12,7 @@
 #include "fcgi/catalogue.h"
 #include "fcgi/dispatch.h"
 #include "fcgi/http.h"
+#include "fcgi/metrics.h"
 #include "fcgi/waiters.h"
 
 #include <stdint.h>
@@ -29,6 +30,8 @@ struct service {
     struct catalogue *catalogue;
     struct waiters *waiters;
     struct dispatch *dispatch;
+    struct metrics *metrics;
+    int64_t started_ms; /* wall clock */
 };
 
 struct call {
@@ -48,5 +51,8 @@ void list_models(struct call *call); /* models.c */
 void show_model(struct call *call);
 void show_health(struct call *call); /* health.c */
 void show_readiness(struct call *call);
+void show_metrics(struct call *call); /* admin.c */
+void show_state(struct call *call);
+void list_recent(struct call *call);
 
 #endif

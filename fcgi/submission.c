@@ -254,6 +254,18 @@ static int take_in(struct submission *submission, struct entry *entry,
     return accept_image(submission, entry, err);
 }
 
+static void count(const struct submission *submission,
+                  const struct entry *entry) {
+    static const enum metrics_cache cache[] = {
+        [HIT] = METRICS_HIT, [STORED] = METRICS_MISS, [JOINED] = METRICS_JOIN};
+    struct metrics *metrics = submission->call->service->metrics;
+    if (entry->outcome == REFUSED)
+        metrics_refusal(metrics, entry->err.problem ? entry->err.problem
+                                                    : "internal-error");
+    else
+        metrics_submission(metrics, cache[entry->outcome]);
+}
+
 static bool is_store_away(const struct err *err) {
     return err->problem && strcmp(err->problem, "store-unavailable") == 0;
 }
@@ -268,6 +280,7 @@ static void take_in_all(struct submission *submission) {
         entry->err = away;
         if (away.problem || take_in(submission, entry, &entry->err) < 0)
             entry->outcome = REFUSED;
+        count(submission, entry);
         if (is_store_away(&entry->err))
             away = entry->err;
         log_event(

@@ -86,6 +86,28 @@ struct worker *workers_first(const struct workers *workers) {
     return workers->first;
 }
 
+static json_t *describe(const struct worker *worker, int64_t now_ms) {
+    const struct job_advert *advert = &worker->advert;
+    json_t *models = json_array();
+    for (int i = 0; i < advert->model_count; i++)
+        json_array_append_new(
+            models, json_pack("{s:s, s:s}", "name", advert->models[i].name,
+                              "version", advert->models[i].version));
+    return json_pack("{s:s, s:i, s:i, s:I, s:i, s:b, s:I, s:o}", "name",
+                     advert->name, "hands", advert->hands, "batch",
+                     advert->batch, "credits", (json_int_t)worker->credits,
+                     "in_flight", worker->in_flight, "draining",
+                     worker->draining, "silent_ms",
+                     (json_int_t)(now_ms - worker->heard_ms), "models", models);
+}
+
+json_t *workers_describe(const struct workers *workers, int64_t now_ms) {
+    json_t *list = json_array();
+    for (const struct worker *w = workers->first; w; w = w->next)
+        json_array_append_new(list, describe(w, now_ms));
+    return list;
+}
+
 bool workers_serves(const struct worker *worker, const char *version) {
     for (int i = 0; i < worker->advert.model_count; i++)
         if (strcmp(worker->advert.models[i].version, version) == 0)

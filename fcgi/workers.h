@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #define WORKERS_IDENTITY_MAX 255 /* ZeroMQ's bound */
 
 struct worker {
@@ -44,6 +46,9 @@ struct worker *workers_find(const struct workers *workers, const void *identity,
 struct worker *workers_named(const struct workers *workers, const char *name);
 void workers_remove(struct workers *workers, struct worker *worker);
 struct worker *workers_first(const struct workers *workers);
+
+/* As the admin page lists them; `now_ms` is of clock_ms(). */
+json_t *workers_describe(const struct workers *workers, int64_t now_ms);
 
 bool workers_serves(const struct worker *worker, const char *version);
 

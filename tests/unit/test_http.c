@@ -71,6 +71,33 @@ static void http_headers_beyond_the_room_are_left_out(void **state) {
     assert_int_equal(response.header_count, HTTP_HEADERS_MAX);
 }
 
+static void http_knows_pages_of_other_sites(void **state) {
+    (void)state;
+    static const struct {
+        const char *site, *origin;
+        bool cross;
+    } rows[] = {
+        {"", "", false}, /* a program, not a browser */
+        {"same-origin", "http://convoy.test", false},
+        {"none", "", false}, /* typed by the user */
+        {"same-site", "http://convoy.test", true},
+        {"cross-site", "", true},
+        {"anything", "", true},
+        {"", "http://convoy.test", false}, /* a browser without the other */
+        {"", "https://CONVOY.test", false},
+        {"", "http://convoy.test:8080", true},
+        {"", "http://convoy.test.evil", true},
+        {"", "http://evil", true},
+        {"", "null", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct request request = {.host = "convoy.test",
+                                        .origin = rows[i].origin,
+                                        .fetch_site = rows[i].site};
+        assert_int_equal(http_is_cross_site(&request), rows[i].cross);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http_request_id_takes_plain_words_only),
@@ -78,6 +105,7 @@ int main(void) {
         cmocka_unit_test(http_etag_matches_lists_weakly),
         cmocka_unit_test(http_response_replaces_its_body),
         cmocka_unit_test(http_headers_beyond_the_room_are_left_out),
+        cmocka_unit_test(http_knows_pages_of_other_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

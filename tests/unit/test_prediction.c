@@ -181,6 +181,39 @@ static void prediction_refuses_maps_of_another_size(void **state) {
     prediction_free(&p);
 }
 
+static void prediction_outcome_is_read_at_a_glance(void **state) {
+    (void)state;
+    struct prediction p;
+    struct prediction_outcome outcome;
+    fill(&p);
+    p.queue_ms = 0.25;
+    p.total_ms = 1234.5;
+    free(p.top[0].label); /* what looks like a key is none */
+    p.top[0].label = strdup("\"timings\":{\"queue_ms\":7,\"error\":{");
+    char *json = prediction_encode(&p);
+    assert_true(prediction_outcome(json, strlen(json), &outcome));
+    assert_string_equal(outcome.problem, "");
+    assert_float_equal(outcome.queue_ms, 0.25, 1e-9);
+    assert_float_equal(outcome.decode_ms, p.decode_ms, 1e-9);
+    assert_float_equal(outcome.infer_ms, p.infer_ms, 1e-9);
+    assert_float_equal(outcome.total_ms, 1234.5, 1e-9);
+    size_t end = (size_t)(strstr(json, "\"total_ms\":") - json);
+    for (size_t cut = 0; cut < end; cut++) {
+        char *part = malloc(cut + 1); /* so that a sanitizer sees the end */
+        memcpy(part, json, cut);
+        assert_false(prediction_outcome(part, cut, &outcome));
+        free(part);
+    }
+    free(json);
+    p.succeeded = false;
+    strcpy(p.problem, "corrupt-image");
+    json = prediction_encode(&p);
+    assert_true(prediction_outcome(json, strlen(json), &outcome));
+    assert_string_equal(outcome.problem, "corrupt-image");
+    free(json);
+    prediction_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prediction_comes_back_as_it_was),
@@ -188,6 +221,7 @@ int main(void) {
         cmocka_unit_test(prediction_of_a_failure_keeps_its_reason),
         cmocka_unit_test(prediction_refuses_a_damaged_document),
         cmocka_unit_test(prediction_refuses_maps_of_another_size),
+        cmocka_unit_test(prediction_outcome_is_read_at_a_glance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,9 @@ static void ask_into(const struct ask *ask, struct store *store,
         .content_type = ask->type ? ask->type : "",
         .prefer = ask->prefer ? ask->prefer : "",
         .if_none_match = ask->none_match ? ask->none_match : "",
+        .host = "convoy.test",
+        .origin = "",
+        .fetch_site = "",
         .id = "req-1",
     };
     struct body_gate *gate = body_gate_open(1 << 20);
@@ -590,21 +593,6 @@ static void heatmap_is_a_picture(void **state) {
     assert_problem("no-heatmap");
 }
 
-static void forgetting_takes_results_only(void **state) {
-    (void)state;
-    ready(0);
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
-                     404);
-    SUBMIT(.body = PNG "1");
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
-                     409);
-    finish(PNG "1");
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
-                     204);
-    assert_null(answer.body);
-    assert_int_equal(ASK(.path = path_of(PNG "1", "")), 404);
-}
-
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, open_service, close_service)
 
@@ -633,7 +621,6 @@ int main(void) {
         TEST(retrieval_of_the_finished_is_cacheable),
         TEST(retrieval_of_a_failed_service_is_not_cacheable),
         TEST(heatmap_is_a_picture),
-        TEST(forgetting_takes_results_only),
     };
     return cmocka_run_group_tests(tests, NULL, end_group);
 }

@@ -151,6 +151,67 @@ static void store_finish_ends_a_job_in_one_step(void **state) {
     assert_int_equal(accept_job(2, 60000), STORE_ACCEPTED);
 }
 
+static void store_forgets_a_job_for_good(void **state) {
+    (void)state;
+    struct id id = an_id(2);
+    struct store_job job;
+    struct store_state seen;
+    bool written = true;
+    accept_job(2, 60000);
+    assert_int_equal(claim(&id, false, &job), 1);
+    assert_int_equal(store_forget(store, &id, &err), 1);
+    assert_int_equal(store_pending_count(store, &err), 0);
+    /* The worker that had it is late. */
+    store_finish(store, &id, GOOD, strlen(GOOD), 100, &written, &err);
+    assert_false(written);
+    assert_int_equal(store_lookup(store, &id, &seen, &err), 0);
+    assert_int_equal(seen.kind, STORE_NONE);
+    assert_int_equal(store_forget(store, &id, &err), 0);
+    /* Sent again, it is an image like any other. */
+    assert_int_equal(accept_job(2, 60000), STORE_ACCEPTED);
+    store_finish(store, &id, GOOD, strlen(GOOD), 100, &written, &err);
+    assert_true(written);
+}
+
+static void finish_good(int n) {
+    struct id id = an_id(n);
+    store_finish(store, &id, GOOD, strlen(GOOD), 100, NULL, &err);
+}
+
+static void store_lists_what_ended_last(void **state) {
+    (void)state;
+    char *results[STORE_RECENT_MAX];
+    struct id id = an_id(STORE_RECENT_MAX + 9);
+    assert_int_equal(store_recent(store, results, 5, &err), 0);
+    for (int i = 0; i < STORE_RECENT_MAX + 10; i++)
+        finish_good(i);
+    assert_int_equal(ask("LLEN convoy:recent"), STORE_RECENT_MAX);
+    store_forget(store, &id, &err);
+    assert_int_equal(ask("LLEN convoy:recent"), STORE_RECENT_MAX - 1);
+    id = an_id(STORE_RECENT_MAX + 8);
+    ask("DEL convoy:result:%s", id.text); /* it has had its time */
+    assert_int_equal(store_recent(store, results, 5, &err), 4);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(results[i], GOOD);
+        free(results[i]);
+    }
+}
+
+static void store_shows_workers_that_announced_themselves(void **state) {
+    (void)state;
+    const char *const names[] = {"a", "gone", "b"};
+    char *reports[3];
+    store_announce_worker(store, "a", "{\"hands\":1}", 60, &err);
+    store_announce_worker(store, "b", "{\"hands\":2}", 60, &err);
+    assert_int_equal(store_worker_reports(store, names, 3, reports, &err), 3);
+    assert_string_equal(reports[0], "{\"hands\":1}");
+    assert_null(reports[1]);
+    assert_string_equal(reports[2], "{\"hands\":2}");
+    free(reports[0]);
+    free(reports[2]);
+    assert_int_equal(store_worker_reports(store, names, 0, reports, &err), 0);
+}
+
 static void store_finish_keeps_the_first_answer(void **state) {
     (void)state;
     struct id id = an_id(3);
@@ -470,6 +531,9 @@ int main(void) {
         with_store(store_accepts_once_and_keeps_the_bytes),
         with_store(store_knows_nothing_of_what_it_never_saw),
         with_store(store_finish_ends_a_job_in_one_step),
+        with_store(store_forgets_a_job_for_good),
+        with_store(store_lists_what_ended_last),
+        with_store(store_shows_workers_that_announced_themselves),
         with_store(store_finish_keeps_the_first_answer),
         with_store(store_does_not_cache_a_failure_of_the_service),
         with_store(store_adopts_only_what_has_run_out),
