@@ -127,6 +127,28 @@ process_end() {
     rm -f "$1"
 }
 
+# ---- who may do what is administrative ----------------------------------
+
+# wall_write RUN: for nginx (see nginx/convoy.conf): whoever has a login of
+# RUN/nginx/admin.passwd, or, where there is no such file, this machine alone.
+wall_write() {
+    if [ -s "$1/nginx/admin.passwd" ]; then
+        login=1
+        wall='auth_basic "Convoy";
+auth_basic_user_file admin.passwd;'
+    else
+        login=0
+        wall='allow 127.0.0.0/8;
+allow ::1;
+allow unix:;
+deny all;'
+    fi
+    # shellcheck disable=SC2016 # a variable of nginx
+    printf 'map $host $convoy_login {\n    default %s;\n}\n' "$login" \
+        >"$1/nginx/login.conf"
+    printf '%s\n' "$wall" >"$1/nginx/wall.conf"
+}
+
 # ---- ports ---------------------------------------------------------------
 
 # port_taken PORT: does anybody listen on that port of the loopback address?

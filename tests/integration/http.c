@@ -39,14 +39,14 @@ static size_t take_header(char *data, size_t one, size_t len, void *user) {
 }
 
 static CURL *open_request(const char *path, struct reply *reply) {
-    char url[1024];
+    char *url = NULL;
     const char *base = getenv("CONVOY_URL");
     memset(reply, 0, sizeof *reply);
-    snprintf(url, sizeof url, "%s%s", base ? base : "", path);
     CURL *curl = curl_easy_init();
-    if (!curl)
+    if (!curl || asprintf(&url, "%s%s", base ? base : "", path) < 0)
         abort();
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    free(url); /* curl has its own copy */
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 90L);

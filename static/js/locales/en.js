@@ -112,6 +112,8 @@ export default {
   'problem.bad-request': 'The service did not understand the request.',
   'problem.request-timeout': 'The upload took too long.',
   'problem.forbidden': 'The service refuses this.',
+  'problem.cross-site': 'The service takes this from its own pages only.',
+  'problem.login-needed': 'The service asks for a login.',
   'problem.not-found': 'The service has nothing at this address.',
   'problem.internal-error': 'The service made a mistake.',
 };

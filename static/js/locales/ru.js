@@ -119,6 +119,8 @@ export default {
   'problem.bad-request': 'Сервис не понял запроса.',
   'problem.request-timeout': 'Отправка заняла слишком много времени.',
   'problem.forbidden': 'Сервис отказал.',
+  'problem.cross-site': 'Сервис принимает это только со своих страниц.',
+  'problem.login-needed': 'Сервис просит войти.',
   'problem.not-found': 'По этому адресу у сервиса ничего нет.',
   'problem.internal-error': 'Ошибка на стороне сервиса.',
 
