@@ -20,6 +20,13 @@ int codec_stb(struct image *image, const uint8_t *bytes, size_t size, int least,
 int codec_check_size(const char *format, size_t width, size_t height,
                      struct err *err);
 
+/* Refuses a file that is too small for what its header claims: `claimed` of
+ * something (pixels, bytes) of which no `ratio` fit into one of its bytes. That
+ * costs nothing, where decoding would have taken the memory for all of it to
+ * find the end of the file. */
+int codec_check_ratio(const char *format, size_t claimed, size_t size,
+                      size_t ratio, struct err *err);
+
 /* A buffer of at least `size` bytes; the old content is lost. */
 uint8_t *codec_reserve(struct image_buffer *buffer, size_t size,
                        struct err *err);

@@ -19,9 +19,12 @@
  * thousands, each a pass over the whole picture. */
 #define MAX_SCANS 64
 
-/* What a progressive file may make the library keep: 64 megapixels of 4:4:4
- * coefficients are 384 MiB. */
-#define MAX_MEMORY (400L << 20)
+/* A block of 8 x 8 pixels takes one bit at least, but with arithmetic coding;
+ * components that share out their sampling oddly have half as many blocks. */
+#define PIXELS_PER_BYTE 1024
+
+/* The library's own buffers, whatever the picture. */
+#define OWN_MEMORY (16L << 20)
 
 struct decoder {
     struct jpeg_decompress_struct jpeg;
@@ -92,14 +95,27 @@ static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, size_t count) {
             rgb[c] = (uint8_t)((cmyk[c] * cmyk[3] + 127) / 255);
 }
 
+/* A progressive file makes the library keep all coefficients: two bytes each, a
+ * block of 8 x 8 at a time, at most four components of full size. */
+static long memory_for(const struct jpeg_decompress_struct *jpeg) {
+    long width = (long)jpeg->image_width + 64;
+    long height = (long)jpeg->image_height + 64;
+    return OWN_MEMORY + width * height * jpeg->num_components * 2;
+}
+
 /* Everything that can longjmp. */
-static int decode(struct decoder *d, struct image *image, int least,
-                  struct err *err) {
+static int decode(struct decoder *d, struct image *image, size_t size,
+                  int least, struct err *err) {
     struct jpeg_decompress_struct *jpeg = &d->jpeg;
     jpeg_read_header(jpeg, TRUE);
     if (codec_check_size("JPEG", jpeg->image_width, jpeg->image_height, err) <
         0)
         return -1;
+    size_t pixels_claimed = (size_t)jpeg->image_width * jpeg->image_height;
+    if (!jpeg->arith_code && codec_check_ratio("JPEG", pixels_claimed, size,
+                                               PIXELS_PER_BYTE, err) < 0)
+        return -1;
+    jpeg->mem->max_memory_to_use = memory_for(jpeg);
     int four = jpeg->jpeg_color_space == JCS_CMYK ||
                jpeg->jpeg_color_space == JCS_YCCK;
     jpeg->out_color_space = four ? JCS_CMYK : JCS_RGB;
@@ -145,9 +161,8 @@ int codec_jpeg(struct image *image, const uint8_t *bytes, size_t size,
     }
     jpeg_create_decompress(&d.jpeg);
     d.jpeg.progress = &d.progress;
-    d.jpeg.mem->max_memory_to_use = MAX_MEMORY;
     jpeg_mem_src(&d.jpeg, bytes, size);
-    status = decode(&d, image, least, err);
+    status = decode(&d, image, size, least, err);
     jpeg_destroy_decompress(&d.jpeg);
 
     size_t exif_size = 0;

@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is left of the budget of the decode that runs in this thread: stb's
- * allocation hooks take no argument that could carry it. */
+/* What is left of the budget of the decode that runs in this thread, and
+ * whether memory ended before it did: stb's allocation hooks take no argument
+ * that could carry it. */
 static _Thread_local size_t budget;
+static _Thread_local bool no_memory;
 
 struct block {
     _Alignas(max_align_t) size_t size;
@@ -30,6 +32,7 @@ static void *budget_realloc(void *old, size_t size) {
     if (size > had && size - had > budget)
         return NULL;
     block = realloc(block, sizeof *block + size);
+    no_memory = no_memory || !block;
     if (!block)
         return NULL;
     budget = budget + had - size;
@@ -66,6 +69,13 @@ static void budget_free(void *old) {
 #include <stb/stb_image.h>
 #pragma GCC diagnostic pop
 
+/* The most that one byte of compressed data can become: deflate's 258 bytes a
+ * match of two bits; LZW's longest string, of less than 4096, a code of 12. */
+#define DEFLATE_RATIO 1032
+#define LZW_RATIO 2731
+/* A GIF's first picture may lie on a larger canvas: up to this is free. */
+#define CANVAS_FREE ((size_t)1 << 20)
+
 struct header {
     size_t width, height;
     size_t budget; /* bytes that decoding can need */
@@ -98,6 +108,8 @@ static int read_png(const uint8_t *p, size_t size, struct header *header,
      * makes the buffer grow, then up to three copies with four channels, one
      * of them of 16 bits; and the compressed data in a buffer that doubles. */
     size_t rows = (header->width * bits / 8 + 2) * header->height;
+    if (codec_check_ratio("PNG", rows, size, DEFLATE_RATIO, err) < 0)
+        return -1;
     header->budget = 2 * rows + pixels * (p[24] == 16 ? 16 : 12) + 2 * size;
     return 0;
 }
@@ -171,8 +183,11 @@ static int read_gif(const uint8_t *p, size_t size, struct header *header,
         return -1;
     if (!gif_frame_is_whole(p, size))
         return codec_corrupt(err, "GIF", "it ends before its first picture");
-    /* Picture, background, history. */
-    header->budget = header->width * header->height * 9;
+    size_t pixels = header->width * header->height;
+    size_t beyond = pixels > CANVAS_FREE ? pixels - CANVAS_FREE : 0;
+    if (codec_check_ratio("GIF", beyond, size, LZW_RATIO, err) < 0)
+        return -1;
+    header->budget = pixels * 9; /* picture, background, history */
     return 0;
 }
 
@@ -187,6 +202,9 @@ static int read_header(const char *format, const uint8_t *bytes, size_t size,
 
 static int explain(const char *format, struct err *err) {
     const char *reason = stbi_failure_reason();
+    if (no_memory)
+        return err_problem(err, "image-too-large",
+                           "not enough memory to decode the %s file", format);
     if (strstr(reason, "not supported"))
         return err_problem(err, "unsupported-image",
                            "this kind of %s file is not supported: %s", format,
@@ -206,6 +224,7 @@ int codec_stb(struct image *image, const uint8_t *bytes, size_t size, int least,
         return -1;
     /* The decoder's own state on top: 64 KiB are a few times as much. */
     budget = header.budget + (64 << 10);
+    no_memory = false;
     int width, height, channels;
     uint8_t *rgba =
         stbi_load_from_memory(bytes, (int)size, &width, &height, &channels, 4);

@@ -44,6 +44,14 @@ int codec_check_size(const char *format, size_t width, size_t height,
     return 0;
 }
 
+int codec_check_ratio(const char *format, size_t claimed, size_t size,
+                      size_t ratio, struct err *err) {
+    return claimed / ratio <= size
+               ? 0
+               : codec_corrupt(err, format,
+                               "it is too small to hold its picture");
+}
+
 void codec_set_size(struct image *image, int width, int height) {
     image->width = image->shown_width = width;
     image->height = image->shown_height = height;

@@ -1,0 +1,302 @@
+/*
+ * Small files that ask for much. Each is decoded in a process of its own that
+ * may take little memory and little processor time beyond what it has: what is
+ * refused too late ends it.
+ */
+#include "models/classifier/image.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <zlib.h>
+
+#define SECONDS 20 /* under sanitizers, on a busy machine */
+#if defined(__SANITIZE_ADDRESS__)
+#define BOUNDED 0 /* it takes terabytes of addresses for itself */
+#else
+#define BOUNDED 1
+#endif
+
+/* ---- a decode with bounds ------------------------------------------------ */
+
+static void bound(size_t memory) {
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        if (fscanf(file, "%llu", &pages) != 1)
+            pages = 0;
+        fclose(file);
+    }
+    rlim_t most = pages * (rlim_t)sysconf(_SC_PAGESIZE) + memory;
+    const struct rlimit addresses = {most, most}, time = {SECONDS, SECONDS};
+    if (BOUNDED)
+        setrlimit(RLIMIT_AS, &addresses);
+    setrlimit(RLIMIT_CPU, &time);
+}
+
+/* The exit status: 0 decoded, 1 refused for that reason, 2 for another one. */
+static int decode(const void *bytes, size_t size, size_t memory,
+                  const char *problem) {
+    struct image image = {0};
+    struct err err = {0};
+    bound(memory);
+    int status = image_decode(&image, bytes, size, 0, &err) == 0 ? 0 : 1;
+    if (status && (!err.problem || strcmp(err.problem, problem) != 0)) {
+        fprintf(stderr, "%s: %s\n", err.problem, err.text);
+        status = 2;
+    }
+    image_free(&image);
+    return status;
+}
+
+static void expect(const void *bytes, size_t size, size_t memory,
+                   const char *problem) {
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(decode(bytes, size, memory, problem ? problem : ""));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status))
+        fail_msg("it ended by signal %d", WTERMSIG(status));
+    assert_int_equal(WEXITSTATUS(status), problem ? 1 : 0);
+}
+
+/* ---- PNG ----------------------------------------------------------------- */
+
+static void put32(uint8_t *at, uint32_t value) {
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static size_t put_chunk(uint8_t *at, const char *kind, const void *body,
+                        size_t length) {
+    put32(at, (uint32_t)length);
+    memcpy(at + 4, kind, 4);
+    if (length)
+        memcpy(at + 8, body, length);
+    put32(at + 8 + length, (uint32_t)crc32(0, at + 4, (uInt)length + 4));
+    return length + 12;
+}
+
+/* `zeros` bytes of them, deflated piece by piece. */
+static uint8_t *deflate_zeros(size_t zeros, size_t *size) {
+    static uint8_t piece[1 << 20];
+    z_stream z = {0};
+    *size = zeros / 200 + 4096;
+    uint8_t *packed = malloc(*size);
+    assert_non_null(packed);
+    assert_int_equal(deflateInit(&z, 1), Z_OK);
+    z.next_out = packed;
+    z.avail_out = (uInt)*size;
+    while (zeros > 0) {
+        z.next_in = piece;
+        z.avail_in = zeros < sizeof piece ? (uInt)zeros : sizeof piece;
+        zeros -= z.avail_in;
+        deflate(&z, zeros ? Z_NO_FLUSH : Z_FINISH);
+    }
+    assert_true(z.avail_out > 0);
+    *size -= z.avail_out;
+    deflateEnd(&z);
+    return packed;
+}
+
+/* A file of that header whose data are that many zeros; free(). */
+static uint8_t *make_png(uint32_t width, uint32_t height, int bits, int colour,
+                         int interlaced, size_t zeros, size_t *size) {
+    size_t packed_size = 0;
+    uint8_t header[13] = {0};
+    uint8_t *packed = deflate_zeros(zeros, &packed_size);
+    uint8_t *png = malloc(packed_size + 128);
+    assert_non_null(png);
+    put32(header, width);
+    put32(header + 4, height);
+    header[8] = (uint8_t)bits;
+    header[9] = (uint8_t)colour;
+    header[12] = (uint8_t)interlaced;
+    memcpy(png, "\x89PNG\r\n\x1a\n", 8);
+    *size = 8;
+    *size += put_chunk(png + *size, "IHDR", header, sizeof header);
+    *size += put_chunk(png + *size, "IDAT", packed, packed_size);
+    *size += put_chunk(png + *size, "IEND", NULL, 0);
+    free(packed);
+    return png;
+}
+
+static void trap_png_inflates_to_258_megabytes(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *png = make_png(1, 1, 8, 2, 0, (size_t)258 << 20, &size);
+    assert_in_range(size, 200000, 2000000);
+    expect(png, size, (size_t)16 << 20, "corrupt-image");
+    free(png);
+}
+
+static void trap_png_claims_more_than_it_can_hold(void **state) {
+    (void)state;
+    size_t size;
+    /* 16 bits and alpha: 512 MiB of rows, of which three are there */
+    uint8_t *png = make_png(8192, 8192, 16, 6, 0, 3 * 65537, &size);
+    assert_in_range(size, 100, 2000);
+    expect(png, size, (size_t)4 << 20, "corrupt-image");
+    free(png);
+    png = make_png(8192, 8192, 16, 6, 1, 3 * 65537, &size);
+    expect(png, size, (size_t)4 << 20, "corrupt-image");
+    free(png);
+    /* sizes whose product overflows 32 bits, at 8 bytes a pixel */
+    png = make_png(65536, 65537, 16, 6, 0, 1000, &size);
+    expect(png, size, (size_t)4 << 20, "image-too-large");
+    free(png);
+    png = make_png(0x7fffffff, 1, 16, 6, 0, 1000, &size);
+    expect(png, size, (size_t)4 << 20, "image-too-large");
+    free(png);
+}
+
+/* One whose rows are all there but that is too large for the memory at hand. */
+static void trap_png_does_not_fit_into_memory(void **state) {
+    (void)state;
+#if !BOUNDED
+    skip();
+#endif
+    size_t size, rows = (size_t)2048 * (2048 * 8 + 1);
+    uint8_t *png = make_png(2048, 2048, 16, 6, 0, rows, &size);
+    expect(png, size, (size_t)512 << 20, NULL);
+    expect(png, size, (size_t)24 << 20, "image-too-large");
+    free(png);
+}
+
+/* ---- GIF ----------------------------------------------------------------- */
+
+/* A complete file of one pixel on a canvas; 9 bytes a pixel are decoded to. */
+static void expect_gif(unsigned width, unsigned height, const char *problem) {
+    const uint8_t gif[] = {'G',
+                           'I',
+                           'F',
+                           '8',
+                           '9',
+                           'a',
+                           (uint8_t)width,
+                           (uint8_t)(width >> 8),
+                           (uint8_t)height,
+                           (uint8_t)(height >> 8),
+                           0x80,
+                           0,
+                           0,
+                           0,
+                           0,
+                           0,
+                           255,
+                           255,
+                           255,
+                           0x2c,
+                           0,
+                           0,
+                           0,
+                           0,
+                           1,
+                           0,
+                           1,
+                           0,
+                           0,
+                           2,
+                           2,
+                           0x44,
+                           1,
+                           0,
+                           0x3b};
+    expect(gif, sizeof gif, (size_t)32 << 20, problem);
+}
+
+static void trap_gif_asks_for_gigabytes(void **state) {
+    (void)state;
+    expect_gif(65535, 65535, "image-too-large");
+    expect_gif(16384, 16384, "image-too-large");
+    expect_gif(8192, 8192, "corrupt-image");
+    expect_gif(4096, 4096, "corrupt-image");
+    expect_gif(640, 480, NULL);
+}
+
+/* ---- JPEG ---------------------------------------------------------------- */
+
+static size_t put(uint8_t *at, size_t used, const void *bytes, size_t size) {
+    memcpy(at + used, bytes, size);
+    return used + size;
+}
+
+/* SOI, a table each, SOF2 of one component, and then scans of nothing but the
+ * refinement of DC, each two bytes of data: what a fuzzer would send. */
+static size_t make_jpeg(uint8_t *jpeg, unsigned side, int scans) {
+    uint8_t quantise[69] = {0xff, 0xdb, 0, 67, 0};
+    uint8_t frame[] = {0xff, 0xc2, 0, 11, 8, 0, 0, 0, 0, 1, 1, 0x11, 0};
+    static const uint8_t code[] = {0xff, 0xc4, 0, 20, 0, 1, 0, 0, 0, 0, 0,
+                                   0,    0,    0, 0,  0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t first[] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 1, 0, 0};
+    static const uint8_t more[] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0x10, 0, 0};
+    size_t used = put(jpeg, 0, "\xff\xd8", 2);
+    memset(quantise + 5, 1, 64);
+    frame[5] = frame[7] = (uint8_t)(side >> 8);
+    frame[6] = frame[8] = (uint8_t)side;
+    used = put(jpeg, used, quantise, sizeof quantise);
+    used = put(jpeg, used, frame, sizeof frame);
+    used = put(jpeg, used, code, sizeof code);
+    used = put(jpeg, used, first, sizeof first);
+    for (int i = 0; i < scans; i++)
+        used = put(jpeg, used, more, sizeof more);
+    return put(jpeg, used, "\xff\xd9", 2);
+}
+
+static void trap_jpeg_has_hundreds_of_scans(void **state) {
+    (void)state;
+    static uint8_t jpeg[8192];
+    size_t size = make_jpeg(jpeg, 5000, 160);
+    assert_in_range(size, 1500, 2500);
+    expect(jpeg, size, (size_t)16 << 20, "corrupt-image");
+}
+
+static void trap_jpeg_is_a_header_alone(void **state) {
+    (void)state;
+    static uint8_t jpeg[8192];
+    expect(jpeg, make_jpeg(jpeg, 8192, 0), (size_t)16 << 20, "corrupt-image");
+    expect(jpeg, make_jpeg(jpeg, 64, 0), (size_t)16 << 20, "corrupt-image");
+    /* no scan at all */
+    size_t size = make_jpeg(jpeg, 64, 0);
+    expect(jpeg, size - 14, (size_t)16 << 20, "corrupt-image");
+}
+
+/* ---- BMP ----------------------------------------------------------------- */
+
+static void trap_bmp_claims_what_is_not_there(void **state) {
+    (void)state;
+    uint8_t bmp[64] = "BM";
+    bmp[10] = 54; /* where the pixels begin */
+    bmp[14] = 40;
+    bmp[19] = 0x20; /* 8192 x 8192 */
+    bmp[23] = 0x20;
+    bmp[26] = 1;
+    bmp[28] = 32;
+    expect(bmp, sizeof bmp, (size_t)4 << 20, "corrupt-image");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trap_png_inflates_to_258_megabytes),
+        cmocka_unit_test(trap_png_claims_more_than_it_can_hold),
+        cmocka_unit_test(trap_png_does_not_fit_into_memory),
+        cmocka_unit_test(trap_gif_asks_for_gigabytes),
+        cmocka_unit_test(trap_jpeg_has_hundreds_of_scans),
+        cmocka_unit_test(trap_jpeg_is_a_header_alone),
+        cmocka_unit_test(trap_bmp_claims_what_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
