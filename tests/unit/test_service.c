@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -425,6 +426,7 @@ static void submission_remembers_failures_of_the_image_only(void **state) {
 struct asker {
     struct ask ask;
     struct response response;
+    atomic_bool answered;
     pthread_t thread;
 };
 
@@ -433,7 +435,21 @@ static void *ask_apart(void *arg) {
     struct store *store = store_open(front_redis.address, NULL);
     ask_into(&asker->ask, store, &asker->response);
     store_close(store);
+    asker->answered = true;
     return NULL;
+}
+
+/* The rest has found a place to wait by then. */
+static void await_answered(struct asker *askers, int count, int answered) {
+    for (int tries = 0; tries < FRONT_SOON_MS / 10; tries++) {
+        int so_far = 0;
+        for (int i = 0; i < count; i++)
+            so_far += askers[i].answered;
+        if (so_far >= answered)
+            return;
+        usleep(10000);
+    }
+    fail_msg("fewer than %d were answered at once", answered);
 }
 
 static void submission_ten_at_once_cost_one_inference(void **state) {
@@ -450,6 +466,7 @@ static void submission_ten_at_once_cost_one_inference(void **state) {
         pthread_create(&askers[i].thread, NULL, ask_apart, &askers[i]);
     }
     assert_true(fake_worker_job(&worker, &job, FRONT_SOON_MS));
+    await_answered(askers, 10, 6);
     assert_false(fake_worker_job(&worker, &other, 100));
     finish(PNG "1");
     fake_worker_say(&worker, JOB_DONE, &job, "");
