@@ -1,9 +1,11 @@
 /*
  * Memory by lifetime. A slot lives from the step that writes it to the last one
  * that reads it; two whose lives do not touch may have the same bytes. First
- * those that can lie over an input of their step are joined to it; then the
- * largest are placed first, each at the lowest place that is free during its
- * life (Pisarchyk and Lee 2020, arXiv 2001.03288, "greedy by size").
+ * those that can lie over an input of their step are joined to it; then steps
+ * are divided into stretches, and what crosses the borders of one that takes a
+ * batch in parts must live through all of it; then the largest are placed
+ * first, each at the lowest place that is free during its life (Pisarchyk and
+ * Lee 2020, arXiv 2001.03288, "greedy by size").
  */
 #include "models/nn/plan.h"
 
@@ -104,6 +106,47 @@ static void write_in_place(struct plan *plan) {
     }
 }
 
+/* ---- parts of a batch --------------------------------------------------- */
+
+static const struct stretch *stretch_of(const struct plan *plan, int step) {
+    for (int i = 0; i < plan->stretch_count; i++)
+        if (step >= plan->stretches[i].first && step < plan->stretches[i].end)
+            return &plan->stretches[i];
+    return NULL; /* before the first step or behind the last one */
+}
+
+/* Every part of the batch passes all steps of its stretch: what comes from
+ * before is read until the last part, what stays is written from the first. */
+static void extend_lives(struct plan *plan) {
+    for (int i = 0; i < plan->slot_count; i++) {
+        struct slot *slot = &plan->slots[i];
+        const struct stretch *first = stretch_of(plan, slot->first);
+        const struct stretch *last = stretch_of(plan, slot->last);
+        if (slot->root != i || (first == last && !slot->pinned))
+            continue;
+        slot->whole = true;
+        if (first)
+            slot->first = first->first;
+        if (last)
+            slot->last = last->end - 1;
+    }
+}
+
+/* Bytes that a slot takes: of all images, or those of the largest part. */
+static size_t slot_bytes(const struct plan *plan, int i) {
+    const struct slot *slot = &plan->slots[i];
+    const struct slot *root = &plan->slots[slot->root];
+    const struct stretch *stretch = stretch_of(plan, root->first);
+    if (root->whole || !stretch || stretch->images == plan->batch_max)
+        return slot->bytes;
+    size_t most = 0;
+    for (int b = 1; b <= stretch->images; b++) {
+        size_t bytes = tensor_bytes(&plan_tensors(plan, b)[i]);
+        most = bytes > most ? bytes : most;
+    }
+    return (most + TENSOR_ALIGN - 1) / TENSOR_ALIGN * TENSOR_ALIGN;
+}
+
 /* ---- places ------------------------------------------------------------- */
 
 struct block {
@@ -145,19 +188,11 @@ static size_t find_place(const struct plan *plan, const struct slot *slot,
     return at;
 }
 
-int plan_buffers(struct plan *plan, struct err *err) {
-    size_t count = (size_t)plan->slot_count;
-    struct block *blocks = calloc(count + 1, sizeof *blocks);
-    const struct slot **alive = calloc(count + 1, sizeof *alive);
+/* The roots that need a place, each as large as its largest view. */
+static int find_blocks(struct plan *plan, struct block *blocks) {
     int n = 0;
-
-    if (!blocks || !alive) {
-        free(blocks);
-        free(alive);
-        return err_set(err, "no memory for a plan of %zu slots", count);
-    }
-    find_lives(plan);
-    write_in_place(plan);
+    for (int i = 0; i < plan->slot_count; i++)
+        plan->slots[i].bytes = slot_bytes(plan, i);
     for (int i = 0; i < plan->slot_count; i++) {
         const struct slot *slot = &plan->slots[i];
         struct slot *root = &plan->slots[slot->root];
@@ -168,6 +203,25 @@ int plan_buffers(struct plan *plan, struct err *err) {
     }
     for (int i = 0; i < n; i++)
         blocks[i].bytes = plan->slots[blocks[i].slot].bytes;
+    return n;
+}
+
+int plan_buffers(struct plan *plan, struct err *err) {
+    size_t count = (size_t)plan->slot_count;
+    struct block *blocks = calloc(count + 1, sizeof *blocks);
+    const struct slot **alive = calloc(count + 1, sizeof *alive);
+    int n, rc = -1;
+
+    if (!blocks || !alive) {
+        err_set(err, "no memory for a plan of %zu slots", count);
+        goto fail;
+    }
+    find_lives(plan);
+    write_in_place(plan);
+    if (plan_divide(plan, err) < 0)
+        goto fail;
+    extend_lives(plan);
+    n = find_blocks(plan, blocks);
     qsort(blocks, (size_t)n, sizeof *blocks, by_size);
     for (int i = 0; i < n; i++) {
         struct slot *slot = &plan->slots[blocks[i].slot];
@@ -175,7 +229,9 @@ int plan_buffers(struct plan *plan, struct err *err) {
         if (slot->offset + slot->bytes > plan->arena)
             plan->arena = slot->offset + slot->bytes;
     }
+    rc = 0;
+fail:
     free(blocks);
     free(alive);
-    return 0;
+    return rc;
 }

@@ -173,6 +173,17 @@ fail:
     return NULL;
 }
 
+double conv_seconds(const struct conv_shape *shape, int batch) {
+    struct conv conv = {.shape = *shape,
+                        .batch_max = batch,
+                        .kernels = kernels_for(isa_pick())};
+    if (check(shape, batch, NULL) < 0)
+        return 0;
+    if (shape->out_pitch == 0)
+        conv.shape.out_pitch = shape->channels_out;
+    return fastest(&conv)->estimate(&conv);
+}
+
 struct conv *conv_open(const struct conv_shape *shape,
                        const struct conv_post *post, const float *weights,
                        int batch_max, struct err *err) {

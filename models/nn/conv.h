@@ -87,6 +87,11 @@ size_t conv_memory(const struct conv *conv);
  * algorithm saves. */
 double conv_flops(const struct conv_shape *shape);
 
+/* Seconds that the algorithm of choice takes for a batch, by a rough model of
+ * one processor: to compare sizes of batches, not machines. 0 for a shape that
+ * conv_open() would refuse. */
+double conv_seconds(const struct conv_shape *shape, int batch);
+
 /* x (batch, height, width, channels_in), 1 <= batch <= batch_max;
  * residual like y, or NULL where the post has none;
  * y (batch, out_height, out_width, channels_out), out_pitch floats from pixel

@@ -84,6 +84,10 @@ enum op_trait {
     /* run() takes inputs and outputs of rank 4 in either layout, the same for
      * all of them. */
     OP_ONE_LAYOUT = 16,
+    /* Where the first dimension, and no other, of all inputs that are not
+     * constant and of all outputs is the batch, no image has a part in the
+     * results of another. (OP_ELEMENTWISE implies it.) */
+    OP_IMAGES_APART = 32,
 };
 
 struct op_attribute {

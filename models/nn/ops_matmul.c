@@ -125,5 +125,6 @@ const struct op ops_matmul[] = {
     {"Gemm", 6, 3, 3, 1, 0, infer_gemm, run_gemm, NULL, gemm_6, NULL},
     {"Gemm", 7, 3, 3, 1, 0, infer_gemm, run_gemm, NULL, gemm_7, NULL},
     {"Gemm", 11, 2, 3, 1, 0, infer_gemm, run_gemm, NULL, gemm_7, NULL},
-    {"MatMul", 1, 2, 2, 1, 0, infer_matmul, run_matmul, NULL, NULL, NULL},
+    {"MatMul", 1, 2, 2, 1, OP_IMAGES_APART, infer_matmul, run_matmul, NULL,
+     NULL, NULL},
     {0}};

@@ -373,9 +373,10 @@ const struct op ops_normalise[] = {
      batch_14, NULL},
     {"InstanceNormalization", 6, 3, 3, 1, 0, infer_channels, run_instance, NULL,
      epsilon, NULL},
-    {"LayerNormalization", 17, 2, 3, 3, 0, infer_layer, run_layer, NULL, layer,
-     NULL},
-    {"LRN", 1, 1, 1, 1, OP_ONE_LAYOUT, infer_lrn, run_lrn, NULL, lrn, NULL},
+    {"LayerNormalization", 17, 2, 3, 3, OP_IMAGES_APART, infer_layer, run_layer,
+     NULL, layer, NULL},
+    {"LRN", 1, 1, 1, 1, OP_ONE_LAYOUT | OP_IMAGES_APART, infer_lrn, run_lrn,
+     NULL, lrn, NULL},
     {"MeanVarianceNormalization", 9, 1, 1, 1, 0, infer_mvn, run_mvn,
      mvn_scratch, axes_only, NULL},
     {0}};

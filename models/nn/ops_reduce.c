@@ -155,15 +155,15 @@ static const struct reduce sum = {0, add, NULL, TYPES_NUMBER};
 
 #define REDUCE(name, kernel)                                                   \
     {                                                                          \
-        name, 1, 1, 1, 1, OP_ANY_LAYOUT, infer_reduce, run_reduce,             \
-            reduce_scratch, axes_keepdims, kernel                              \
+        name, 1, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_reduce,       \
+            run_reduce, reduce_scratch, axes_keepdims, kernel                  \
     }
 #define KERNEL(...) (&(const struct reduce){__VA_ARGS__})
 
 const struct op ops_reduce[] = {
     REDUCE("ReduceSum", &sum),
-    {"ReduceSum", 13, 1, 2, 1, OP_ANY_LAYOUT, infer_reduce, run_reduce,
-     reduce_scratch, keepdims_noop, &sum},
+    {"ReduceSum", 13, 1, 2, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_reduce,
+     run_reduce, reduce_scratch, keepdims_noop, &sum},
     REDUCE("ReduceMean", KERNEL(0, add, mean, TYPES_NUMBER)),
     REDUCE("ReduceMax", KERNEL(-INFINITY, larger, NULL, TYPES_NUMBER)),
     REDUCE("ReduceMin", KERNEL(INFINITY, smaller, NULL, TYPES_NUMBER)),

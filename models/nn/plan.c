@@ -55,6 +55,7 @@ void plan_free(struct plan *plan) {
         free(block);
     }
     free(plan->steps);
+    free(plan->stretches);
     free(plan->slots);
     free(plan->slot_of);
     free(plan->tensors);
@@ -189,15 +190,23 @@ static int smaller_batch(struct plan *plan, int batch, struct err *err) {
     return rc;
 }
 
-int plan_open(struct plan *plan, struct err *err) {
-    const struct tensor *tensors = plan_tensors(plan, plan->batch_max);
-    for (int i = 0; i < plan->step_count; i++) {
+static int open_stretch(struct plan *plan, const struct stretch *stretch,
+                        struct err *err) {
+    const struct tensor *tensors = plan_tensors(plan, stretch->images);
+    for (int i = stretch->first; i < stretch->end; i++) {
         struct step *step = &plan->steps[i];
         if (step->kind->open && step->kind->open(step, tensors, err) < 0)
             return graph_error(plan->graph, step->node, err);
         if (step->scratch > plan->scratch)
             plan->scratch = step->scratch;
     }
+    return 0;
+}
+
+int plan_open(struct plan *plan, struct err *err) {
+    for (int i = 0; i < plan->stretch_count; i++)
+        if (open_stretch(plan, &plan->stretches[i], err) < 0)
+            return -1;
     return 0;
 }
 

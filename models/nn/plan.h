@@ -14,6 +14,8 @@
  *              conversions are inserted where the two sides differ
  *   plan.c     shapes of every slot for every batch 1..batch_max
  *   buffers.c  offsets in one arena, by lifetime
+ *   stretch.c  stretches of steps that a batch goes through in parts, so that
+ *              maps stay in cache from step to step
  *
  * Feature maps lie channels last, as the kernels want them (conv.h), from the
  * first convolution to the pooling at the end. What has no kernel runs by its
@@ -43,6 +45,7 @@ struct step_kind {
     /* open() takes the shape of one image: of the dimensions, the first alone
      * may differ between batches. */
     bool per_image;
+    bool images_apart; /* as OP_IMAGES_APART has it */
     /* Whether it runs the node, at these shapes (by value->index). */
     bool (*takes)(const struct graph_node *node, const struct tensor *values);
     /* Packs weights; scratch is the bytes that run() needs. NULL: nothing. */
@@ -55,6 +58,9 @@ struct step_kind {
     void (*run)(const struct step *step, struct tensor *tensors, void *scratch);
     const char *(*algorithm)(const struct step *step); /* NULL: "" */
     double (*flops)(const struct step *step, const struct tensor *tensors);
+    /* Seconds for these tensors if all of them are in cache; NULL: nothing that
+     * would be worth counting. */
+    double (*estimate)(const struct step *step, const struct tensor *tensors);
 };
 
 extern const struct step_kind step_convert, step_operator; /* steps_op.c */
@@ -86,8 +92,16 @@ struct slot {
     const void *constant; /* data that are there from the start */
     bool known;           /* data follow from shapes, one for each batch */
     bool pinned;          /* input, output or features: memory of its own */
+    bool whole;           /* of a root: has all images at once, whatever part
+                             of the batch the steps run for */
     size_t bytes, offset; /* of the largest batch; in the arena */
     int first, last;      /* steps that use it; of a root, also its views' */
+};
+
+/* Steps first..end - 1 run for at most `images` of the batch, then for the next
+ * ones, until all have passed. */
+struct stretch {
+    int first, end, images;
 };
 
 struct plan {
@@ -97,6 +111,8 @@ struct plan {
     bool batch_fixed; /* only batch_max itself can run */
     struct step *steps;
     int step_count, step_room;
+    struct stretch *stretches;
+    int stretch_count;
     struct slot *slots;
     int slot_count, slot_room;
     int (*slot_of)[2]; /* [value->index][layout], -1: none */
@@ -118,8 +134,11 @@ void plan_free(struct plan *plan);
  * without. */
 int plan_open(struct plan *plan, struct err *err);
 
-/* The tensors of every slot for a batch. */
+/* The tensors of every slot for a batch, or for a part of one. */
 struct tensor *plan_tensors(const struct plan *plan, int batch);
+
+/* Whether there are stretches that take a batch in parts. */
+bool plan_is_divided(const struct plan *plan);
 
 /* ---- the parts ---------------------------------------------------------- */
 
@@ -130,6 +149,8 @@ struct step *plan_add_step(struct plan *plan, struct err *err);
 int plan_lower(struct plan *plan, const struct shapes *shapes, struct err *err);
 int plan_lay_out(struct plan *plan, const struct shapes *shapes,
                  struct err *err);
+/* Needs the lives of all slots; sets the stretches. */
+int plan_divide(struct plan *plan, struct err *err);
 int plan_buffers(struct plan *plan, struct err *err);
 
 #endif

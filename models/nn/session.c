@@ -110,8 +110,15 @@ static void *allocate(size_t bytes) {
     return aligned_alloc(TENSOR_ALIGN, bytes);
 }
 
-/* Tensors of all batches point into the arena or to constants. */
-static void bind_tensors(struct nn_session *s, int batch) {
+/* Bytes of one image of a slot that has all of them. */
+static size_t image_bytes(const struct plan *plan, int slot) {
+    const struct tensor *t = &plan_tensors(plan, plan->batch_max)[slot];
+    return tensor_bytes(t) / (size_t)plan->batch_max;
+}
+
+/* Tensors of a batch, or of the part of one that begins with image `first`,
+ * point into the arena or to constants. */
+static void bind_tensors(struct nn_session *s, int batch, int first) {
     const struct plan *plan = s->plan;
     struct tensor *tensors = plan_tensors(plan, batch);
     for (int i = 0; i < plan->slot_count; i++) {
@@ -123,6 +130,10 @@ static void bind_tensors(struct nn_session *s, int batch) {
             tensors[i].data = root->known
                                   ? plan_tensors(plan, batch)[slot->root].data
                                   : s->arena + root->offset;
+        if (first > 0 && root->whole && !slot->constant && !slot->known &&
+            !root->known)
+            tensors[i].data = (char *)tensors[i].data +
+                              (size_t)first * image_bytes(plan, slot->root);
     }
 }
 
@@ -165,7 +176,7 @@ struct nn_session *nn_session_open(const struct nn_model *model,
     }
     int batch_max = s->plan->batch_max;
     for (int b = s->plan->batch_fixed ? batch_max : 1; b <= batch_max; b++)
-        bind_tensors(s, b);
+        bind_tensors(s, b, 0);
     describe_outputs(s, batch_max);
     return s;
 fail:
@@ -185,21 +196,38 @@ void nn_session_close(struct nn_session *s) {
 
 /* ---- running ------------------------------------------------------------ */
 
-static void run_steps(struct nn_session *s, struct tensor *tensors) {
-    for (int i = 0; i < s->plan->step_count; i++) {
+static void run_steps(struct nn_session *s, const struct stretch *stretch,
+                      struct tensor *tensors) {
+    for (int i = stretch->first; i < stretch->end; i++) {
         const struct step *step = &s->plan->steps[i];
         step->kind->run(step, tensors, s->scratch);
     }
 }
 
-static void run_profiled(struct nn_session *s, struct tensor *tensors) {
+static void run_profiled(struct nn_session *s, const struct stretch *stretch,
+                         struct tensor *tensors) {
     double before = clock_seconds();
-    for (int i = 0; i < s->plan->step_count; i++) {
+    for (int i = stretch->first; i < stretch->end; i++) {
         const struct step *step = &s->plan->steps[i];
         step->kind->run(step, tensors, s->scratch);
         double now = clock_seconds();
         s->seconds[i] += now - before;
         before = now;
+    }
+}
+
+/* Rows of tensors serve as whole batches and as parts, so they are bound again
+ * each time where a plan has parts. */
+static void run_stretch(struct nn_session *s, const struct stretch *stretch,
+                        int batch) {
+    bool divided = plan_is_divided(s->plan);
+    for (int first = 0; first < batch; first += stretch->images) {
+        int left = batch - first;
+        int images = left < stretch->images ? left : stretch->images;
+        if (divided)
+            bind_tensors(s, images, first);
+        (s->profiling ? run_profiled
+                      : run_steps)(s, stretch, plan_tensors(s->plan, images));
     }
 }
 
@@ -209,7 +237,8 @@ int nn_session_run(struct nn_session *s, int batch, struct err *err) {
         return err_set(err, "a batch of %d does not fit a session for %s%d",
                        batch, s->plan->batch_fixed ? "exactly " : "1 to ",
                        s->plan->batch_max);
-    (s->profiling ? run_profiled : run_steps)(s, plan_tensors(s->plan, batch));
+    for (int i = 0; i < s->plan->stretch_count; i++)
+        run_stretch(s, &s->plan->stretches[i], batch);
     if (batch != s->batch)
         describe_outputs(s, batch);
     return 0;

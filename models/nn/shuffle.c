@@ -83,7 +83,7 @@ static const struct op channel_shuffle = {
     .inputs_min = 1,
     .inputs_max = 1,
     .outputs_max = 1,
-    .traits = OP_ANY_LAYOUT,
+    .traits = OP_ANY_LAYOUT | OP_IMAGES_APART,
     .infer = infer,
     .run = run,
 };

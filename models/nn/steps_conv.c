@@ -115,6 +115,15 @@ static double conv_step_flops(const struct step *step,
     return conv_flops(&shape) * (double)x->dims[0];
 }
 
+static double conv_step_seconds(const struct step *step,
+                                const struct tensor *tensors) {
+    const struct tensor *x = &tensors[step->inputs[0]];
+    struct conv_shape shape;
+    return conv_shape(step->node, x, &shape)
+               ? conv_seconds(&shape, (int)x->dims[0])
+               : 0;
+}
+
 /* ---- Gemm and MatMul ---------------------------------------------------- */
 
 struct linear {
@@ -158,6 +167,19 @@ static int64_t rows(const struct tensor *x) {
     return (int64_t)dims_count(x->dims, x->rank - 1);
 }
 
+static struct conv_shape linear_shape(const struct linear *l) {
+    return (struct conv_shape){.channels_in = (int)l->inputs,
+                               .height = 1,
+                               .width = 1,
+                               .channels_out = (int)l->outputs,
+                               .kernel = {1, 1},
+                               .stride = {1, 1},
+                               .dilation = {1, 1},
+                               .groups = 1,
+                               .out_height = 1,
+                               .out_width = 1};
+}
+
 static int open_linear(struct step *step, const struct tensor *tensors,
                        struct err *err) {
     struct linear l;
@@ -172,16 +194,7 @@ static int open_linear(struct step *step, const struct tensor *tensors,
             for (int64_t k = 0; k < l.inputs; k++)
                 turned[m * l.inputs + k] = l.weights[k * l.outputs + m];
     }
-    struct conv_shape shape = {.channels_in = (int)l.inputs,
-                               .height = 1,
-                               .width = 1,
-                               .channels_out = (int)l.outputs,
-                               .kernel = {1, 1},
-                               .stride = {1, 1},
-                               .dilation = {1, 1},
-                               .groups = 1,
-                               .out_height = 1,
-                               .out_width = 1};
+    struct conv_shape shape = linear_shape(&l);
     int rc = open_kernel(step, &shape, turned ? turned : l.weights,
                          rows(&tensors[step->inputs[0]]), err);
     free(turned);
@@ -202,29 +215,42 @@ static double linear_flops(const struct step *step,
            (double)l.outputs;
 }
 
+static double linear_seconds(const struct step *step,
+                             const struct tensor *tensors) {
+    struct linear l;
+    if (!linear_of(step->node, &l))
+        return 0;
+    struct conv_shape shape = linear_shape(&l);
+    return conv_seconds(&shape, (int)rows(&tensors[step->inputs[0]]));
+}
+
 static const struct step_kind conv = {.name = "conv",
                                       .layout = WANTS_CHANNELS_LAST,
                                       .inputs = 1,
                                       .fuses_activation = true,
                                       .fuses_residual = true,
                                       .per_image = true,
+                                      .images_apart = true,
                                       .takes = takes_conv,
                                       .open = open_conv,
                                       .close = close_kernel,
                                       .run = run_conv,
                                       .algorithm = algorithm,
-                                      .flops = conv_step_flops};
+                                      .flops = conv_step_flops,
+                                      .estimate = conv_step_seconds};
 
 static const struct step_kind linear = {.name = "linear",
                                         .layout = WANTS_PLAIN,
                                         .inputs = 1,
                                         .fuses_activation = true,
                                         .fuses_residual = true,
+                                        .images_apart = true,
                                         .takes = takes_linear,
                                         .open = open_linear,
                                         .close = close_kernel,
                                         .run = run_linear,
                                         .algorithm = algorithm,
-                                        .flops = linear_flops};
+                                        .flops = linear_flops,
+                                        .estimate = linear_seconds};
 
 const struct step_kind *const step_kinds_conv[] = {&conv, &linear, NULL};

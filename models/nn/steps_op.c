@@ -149,6 +149,7 @@ const struct step_kind step_operator = {.name = "operator",
 const struct step_kind step_convert = {.name = "convert",
                                        .layout = WANTS_ANY,
                                        .inputs = 1,
+                                       .images_apart = true,
                                        .takes = takes_any,
                                        .run = run_convert,
                                        .flops = no_flops};
