@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void batch_encode(struct task *const *tasks, int count,
+void batch_encode(int model, struct task *const *tasks, int count,
                   struct batch_message *message) {
     size_t items = (size_t)count * sizeof *message->items, images = 0;
-    message->head = (struct batch_head){tasks[0]->model, count};
+    message->head = (struct batch_head){model, count};
     message->storage[0] =
         (struct iovec){&message->frame, sizeof message->frame};
     message->storage[1] = (struct iovec){&message->head, sizeof message->head};

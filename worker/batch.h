@@ -8,7 +8,7 @@
  *                                    is none; one an image, in any order
  *
  *     struct batch_message message;                 the foreman
- *     batch_encode(tasks, count, &message);
+ *     batch_encode(model, tasks, count, &message);
  *     frame_write(fd, &message.parts, &message.part_count, &err);
  *
  *     batch_decode(frame.body, frame.size, &items, &images, &err)    the hand
@@ -31,7 +31,7 @@
 #define BATCH_BYTES_MAX ((size_t)JOB_BODY_MAX + (1 << 20))
 
 struct batch_head {
-    int32_t model; /* index in the advertisement */
+    int32_t model; /* index in the nursery's advertisement */
     int32_t count;
 };
 
@@ -57,7 +57,7 @@ struct batch_message {
     struct iovec *parts;
     int part_count;
 };
-void batch_encode(struct task *const *tasks, int count,
+void batch_encode(int model, struct task *const *tasks, int count,
                   struct batch_message *message);
 
 struct batch {

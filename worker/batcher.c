@@ -12,9 +12,9 @@ static bool goes_with(const struct task *task, const struct task *first) {
     return task->model == first->model && !task->alone;
 }
 
-/* Its share of what could go with the first, for one of `idle` hands. */
-static int share(const struct batcher *batcher, int idle) {
-    const struct task *first = batcher->waiting.first;
+/* Its share of what could go with `first`, for one of `idle` hands. */
+static int share(const struct batcher *batcher, const struct task *first,
+                 int idle) {
     int count = 0;
     for (const struct task *t = first; t; t = t->next)
         count += goes_with(t, first);
@@ -22,15 +22,17 @@ static int share(const struct batcher *batcher, int idle) {
     return part < batcher->batch_max ? part : batcher->batch_max;
 }
 
-int batcher_take(struct batcher *batcher, int idle, struct task **batch) {
+int batcher_take(struct batcher *batcher, const int *idle,
+                 struct task **batch) {
     struct task_list *waiting = &batcher->waiting;
-    struct task *first = waiting->first;
+    struct task *first = waiting->first, *previous = NULL, *next;
+    for (; first && idle[first->model] <= 0; first = first->next)
+        previous = first;
     if (!first)
         return 0;
-    int most = first->alone ? 1 : share(batcher, idle);
+    int most = first->alone ? 1 : share(batcher, first, idle[first->model]);
     int count = 0;
     size_t bytes = 0;
-    struct task *previous = NULL, *next;
     for (struct task *t = first; t && count < most; t = next) {
         next = t->next;
         bool fits = count == 0 || (goes_with(t, batch[0]) &&

@@ -1,45 +1,39 @@
 #include "worker/crew.h"
 
 #include "common/log.h"
-#include "worker/hand.h"
-#include "worker/nursery.h"
-#include "worker/nursery_client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define PAUSE_LEAST_MS 100 /* before a second try; doubled up to: */
 #define PAUSE_MOST_MS 30000
 #define SETTLED_MS 60000 /* what lived that long starts again at once */
-#define LOSSES_MAX 3     /* deaths that one image may meet without blame */
+#define NESTS_MAX (CREW_BROODS_MAX - 1)
 
-/* Something that is started again, and how long to wait before that. */
-struct again {
-    int64_t at_ms; /* not before */
-    int64_t pause_ms;
+/* A brood that serves. */
+struct nest {
+    struct brood *brood;
+    int64_t used_ms; /* its last batch, or when a newer one took over */
 };
 
 struct crew {
     const struct settings *settings;
-    struct roster *roster;
-    struct nursery_client *nursery;
-    struct job_advert advert;
-    char *advert_text; /* NULL until the first nursery is there */
-    int asked;         /* hands on order */
-    int deaths;
-    bool nursery_lives, models_known; /* of the present nursery */
-    int64_t nursery_since_ms;
-    struct again nursery_again, hand_again;
+    char *const *argv;
+    struct nest nests[NESTS_MAX]; /* newest first */
+    int count;
+    struct brood *loading; /* the one that is to take over; NULL: none */
+    bool wanted;           /* a new one, not before again_ms */
+    bool headless;         /* the newest died; its models wait for another */
+    int64_t again_ms, pause_ms, started_ms;
+    struct offer offer;
+    struct brood *sources[JOB_MODELS_MAX]; /* of the offer's models; NULL: it
+                                              died */
+    struct job_advert head; /* what READY says beside the models */
+    char default_name[128]; /* stays what it was when models come and go */
+    char *advert_text;      /* NULL until there are models */
+    int deaths;             /* of hands of broods that are gone */
 };
-
-static void postpone(struct again *again, int64_t now_ms) {
-    again->pause_ms = again->pause_ms ? again->pause_ms * 2 : PAUSE_LEAST_MS;
-    if (again->pause_ms > PAUSE_MOST_MS)
-        again->pause_ms = PAUSE_MOST_MS;
-    again->at_ms = now_ms + again->pause_ms;
-}
 
 struct crew *crew_open(const struct settings *settings, char *const *argv,
                        struct err *err) {
@@ -49,305 +43,343 @@ struct crew *crew_open(const struct settings *settings, char *const *argv,
         return NULL;
     }
     crew->settings = settings;
-    crew->roster = roster_open(settings->hands, settings->job_timeout_ms);
-    crew->nursery = nursery_client_open(argv, settings->name);
-    if (!crew->roster || !crew->nursery) {
-        err_set(err, "no memory for %d hands", settings->hands);
-        goto fail;
+    crew->argv = argv;
+    crew->head.hands = settings->hands;
+    crew->head.batch = settings->batch;
+    snprintf(crew->head.name, sizeof crew->head.name, "%s", settings->name);
+    crew->loading = brood_open(settings, argv, err);
+    if (!crew->loading) {
+        crew_close(crew);
+        return NULL;
     }
-    if (nursery_client_start(crew->nursery, err) < 0)
-        goto fail;
-    crew->nursery_lives = true;
     return crew;
-fail:
-    crew_close(crew);
-    return NULL;
 }
 
 void crew_close(struct crew *crew) {
     if (crew) {
-        nursery_client_close(crew->nursery);
-        roster_close(crew->roster);
-        job_advert_free(&crew->advert);
+        for (int i = 0; i < crew->count; i++)
+            brood_close(crew->nests[i].brood);
+        brood_close(crew->loading);
+        job_advert_free(&crew->head);
         free(crew->advert_text);
         free(crew);
     }
 }
 
-/* ---- losses -------------------------------------------------------------- */
+void crew_reload(struct crew *crew) {
+    crew->wanted = true;
+    crew->again_ms = 0;
+}
 
-static void log_death(pid_t pid, const struct roster_loss *loss,
-                      const char *how) {
-    log_event(loss->batch || loss->was_new ? LOG_WARN : LOG_INFO, "hand-died",
-              "hand", log_number(pid, 0), "how", how, "why",
-              loss->why ? loss->why : "", "batch", log_number(loss->batch, 0),
+static void postpone(struct crew *crew, int64_t now_ms) {
+    crew->wanted = true;
+    if (now_ms - crew->started_ms > SETTLED_MS)
+        crew->pause_ms = 0;
+    crew->pause_ms = crew->pause_ms ? crew->pause_ms * 2 : PAUSE_LEAST_MS;
+    if (crew->pause_ms > PAUSE_MOST_MS)
+        crew->pause_ms = PAUSE_MOST_MS;
+    crew->again_ms = now_ms + crew->pause_ms;
+}
+
+/* ---- what is served ------------------------------------------------------ */
+
+/* Where memory is short the front knows the former offer for a little longer:
+ * the next change tells it. */
+static void advertise(struct crew *crew, struct crew_outcome *outcome) {
+    char *text = offer_encode(&crew->offer, &crew->head);
+    outcome->new_models = true;
+    if (!text)
+        return;
+    free(crew->advert_text);
+    crew->advert_text = text;
+}
+
+static void compose(struct crew *crew, struct crew_outcome *outcome) {
+    const struct job_advert *adverts[NESTS_MAX];
+    for (int i = 0; i < crew->count; i++)
+        adverts[i] = brood_advert(crew->nests[i].brood);
+    offer_compose(adverts, crew->count, crew->head.refused,
+                  crew->head.refused_count, crew->default_name, &crew->offer);
+    for (int i = 0; i < crew->offer.count; i++) {
+        const struct offer_model *model = &crew->offer.models[i];
+        crew->sources[i] = crew->nests[model->source].brood;
+        if (model->is_default)
+            memcpy(crew->default_name, model->name, sizeof model->name);
+    }
+    advertise(crew, outcome);
+}
+
+/* Those of the last load count, whatever else becomes of it. */
+static void take_refusals(struct crew *crew, struct job_advert *advert) {
+    struct job_advert former = {.refused = crew->head.refused,
+                                .refused_count = crew->head.refused_count};
+    crew->head.refused = advert->refused;
+    crew->head.refused_count = advert->refused_count;
+    advert->refused = NULL;
+    advert->refused_count = 0;
+    job_advert_free(&former);
+}
+
+static void close_nest(struct crew *crew, int i) {
+    struct brood *brood = crew->nests[i].brood;
+    for (int k = 0; k < crew->offer.count; k++)
+        if (crew->sources[k] == brood)
+            crew->sources[k] = NULL;
+    crew->deaths += brood_deaths(brood);
+    brood_close(brood);
+    crew->count--;
+    memmove(&crew->nests[i], &crew->nests[i + 1],
+            (size_t)(crew->count - i) * sizeof *crew->nests);
+}
+
+/* ---- a new brood --------------------------------------------------------- */
+
+/* One that loads already may have read what is no longer there. */
+static void start(struct crew *crew, int64_t now_ms) {
+    struct err err = {0};
+    bool first = !crew->advert_text;
+    brood_close(crew->loading);
+    crew->started_ms = now_ms;
+    crew->loading = brood_open(crew->settings, crew->argv, &err);
+    if (!crew->loading) {
+        log_event(LOG_ERROR, "nursery-not-started", "reason", err.text, NULL);
+        postpone(crew, now_ms);
+        return;
+    }
+    crew->wanted = false;
+    log_event(LOG_INFO,
+              first || crew->headless ? "nursery-started" : "models-loading",
               NULL);
 }
 
-/* The order of those that wait is kept. */
-static void retry(struct task_list *lost, struct crew_outcome *outcome) {
-    struct task *task;
-    while ((task = task_list_take(lost)))
-        task_list_append(&outcome->retry, task);
-}
-
-static void blame(struct task_list *lost, const struct roster_loss *loss,
-                  const char *how, struct crew_outcome *outcome) {
-    for (struct task *t = lost->first; t; t = t->next) {
-        log_event(LOG_WARN, "lost-with-hand", "request", t->header.request,
-                  "id", t->header.id.text, "batch", log_number(loss->batch, 0),
-                  NULL);
-        t->alone = true;
-    }
-    if (loss->batch != 1) {
-        retry(lost, outcome);
+/* It is warm: it takes over what it has. */
+static void take_over(struct crew *crew, int64_t now_ms,
+                      struct crew_outcome *outcome) {
+    struct brood *brood = crew->loading;
+    struct job_advert *advert = brood_advert(brood);
+    take_refusals(crew, advert);
+    crew->loading = NULL;
+    if (crew->count > 0 && !crew->headless &&
+        !offer_changes(&crew->offer, advert, crew->head.refused,
+                       crew->head.refused_count)) {
+        log_event(LOG_INFO, "models-unchanged", NULL);
+        brood_close(brood);
+        advertise(crew, outcome);
         return;
     }
-    struct task *task = task_list_take(lost);
-    if (!task)
-        return;
-    task_fail(task, "the process that classified the image %s%s%s", how,
-              loss->why ? ": " : "", loss->why ? loss->why : "");
-    task_list_append(&outcome->answered, task);
+    for (int i = 0; i < crew->count; i++)
+        crew->nests[i].used_ms = now_ms;
+    memmove(&crew->nests[1], &crew->nests[0],
+            (size_t)crew->count * sizeof *crew->nests);
+    crew->nests[0] = (struct nest){.brood = brood, .used_ms = now_ms};
+    crew->count++;
+    crew->headless = false;
+    compose(crew, outcome);
+    log_event(LOG_INFO, "models-serving", "models",
+              log_number(advert->model_count, 0), "refused",
+              log_number(crew->head.refused_count, 0), NULL);
 }
 
-/* It is not their fault, unless that happens again and again. */
-static void spare(struct task_list *lost, const char *event,
-                  struct crew_outcome *outcome) {
-    struct task *task;
-    while ((task = task_list_take(lost))) {
-        log_event(LOG_WARN, event, "request", task->header.request, "id",
-                  task->header.id.text, NULL);
-        if (++task->losses < LOSSES_MAX) {
-            task_list_append(&outcome->retry, task);
-        } else {
-            task_fail(task, "the worker's processes died %d times under it",
-                      task->losses);
-            task_list_append(&outcome->answered, task);
-        }
+static void refuse_all(struct crew *crew, const char *reason) {
+    struct job_refusal *refused = calloc(1, sizeof *refused);
+    struct job_advert advert = {.refused = refused, .refused_count = !!refused};
+    if (refused) {
+        refused->folder = strdup("");
+        refused->reason = strdup(reason);
+        if (!refused->folder || !refused->reason)
+            job_advert_free(&advert);
     }
+    take_refusals(crew, &advert);
 }
 
-/* A hand that left because of an image that it had answered, or of its age; it
- * may have been given more in the meantime. */
-static bool left_by_itself(int status) {
-    return WIFEXITED(status) &&
-           (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == HAND_STUCK);
-}
-
-static void bury(struct crew *crew, const struct frame_process *hand,
-                 int64_t now_ms, struct crew_outcome *outcome) {
-    char how[96];
-    struct task_list lost = {0};
-    struct roster_loss loss =
-        roster_remove(crew->roster, hand->pid, &outcome->answered, &lost);
-    if (!loss.known)
-        return;
-    nursery_client_explain(hand->status, how, sizeof how);
-    crew->deaths++;
-    log_death(hand->pid, &loss, how);
-    if (loss.was_new)
-        postpone(&crew->hand_again, now_ms);
-    if (left_by_itself(hand->status) && !loss.why)
-        spare(&lost, "lost-with-hand", outcome);
+/* Not one model, or it died over them. The former ones, if any, go on. */
+static int give_up(struct crew *crew, const char *reason, int64_t now_ms,
+                   struct crew_outcome *outcome, struct err *err) {
+    struct job_advert *advert = brood_advert(crew->loading);
+    bool empty = advert && advert->model_count == 0;
+    if (empty)
+        reason = "no model could be loaded, see above";
+    if (advert)
+        take_refusals(crew, advert);
     else
-        blame(&lost, &loss, how, outcome);
-}
-
-/* All hands went with the nursery, most likely through no image's fault. */
-static void bury_all(struct crew *crew, struct crew_outcome *outcome) {
-    struct task_list lost = {0};
-    for (pid_t pid; (pid = roster_any(crew->roster));) {
-        crew->deaths++;
-        roster_remove(crew->roster, pid, &outcome->answered, &lost);
-    }
-    spare(&lost, "lost-with-nursery", outcome);
-}
-
-/* ---- the nursery --------------------------------------------------------- */
-
-static int take_models(struct crew *crew, const struct frame *frame,
-                       struct crew_outcome *outcome, struct err *err) {
-    struct job_advert advert;
-    if (job_advert_decode(frame->body, frame->size, &advert, err) < 0)
-        return -1;
-    char *text = strdup(frame->body);
-    if (!text) {
-        job_advert_free(&advert);
-        return err_set(err, "no memory for the advertisement");
-    }
-    job_advert_free(&crew->advert);
-    free(crew->advert_text);
-    crew->advert = advert;
-    crew->advert_text = text;
-    crew->models_known = true;
-    outcome->new_models = true;
-    return 0;
-}
-
-static int take_hand(struct crew *crew, const struct frame *frame,
-                     int64_t now_ms, struct err *err) {
-    struct frame_process hand;
-    memcpy(&hand, frame->body, sizeof hand);
-    if (crew->asked > 0)
-        crew->asked--;
-    if (hand.pid == 0 || frame->passed < 0) {
-        postpone(&crew->hand_again, now_ms);
-        return 0;
-    }
-    if (roster_add(crew->roster, hand.pid, frame->passed, err) < 0)
-        return -1;
-    log_event(LOG_DEBUG, "hand-started", "hand", log_number(hand.pid, 0), NULL);
-    return 0;
-}
-
-static int take_frame(struct crew *crew, const struct frame *frame,
-                      int64_t now_ms, struct crew_outcome *outcome,
-                      struct err *err) {
-    struct frame_process hand;
-    if (frame->type == FRAME_MODELS)
-        return take_models(crew, frame, outcome, err);
-    if (frame->size == sizeof hand && frame->type == FRAME_HAND)
-        return take_hand(crew, frame, now_ms, err);
-    if (frame->size == sizeof hand && frame->type == FRAME_DIED) {
-        memcpy(&hand, frame->body, sizeof hand);
-        bury(crew, &hand, now_ms, outcome);
-        return 0;
-    }
-    return err_set(err, "the nursery sent a message of type %d",
-                   (int)frame->type);
-}
-
-/* The nursery is gone, or talks nonsense, which comes to the same. */
-static int lose_nursery(struct crew *crew, const char *reason, int64_t now_ms,
-                        struct crew_outcome *outcome, struct err *err) {
-    char how[96];
-    int status = nursery_client_end(crew->nursery);
-    crew->nursery_lives = crew->models_known = false;
-    crew->asked = 0;
-    nursery_client_explain(status, how, sizeof how);
-    if (!crew->advert_text && WIFEXITED(status) &&
-        WEXITSTATUS(status) == NURSERY_NO_MODEL)
-        return err_set(err, "no model could be loaded, see above");
+        refuse_all(crew, reason);
+    brood_close(crew->loading);
+    crew->loading = NULL;
     if (!crew->advert_text)
-        return err_set(err, "the nursery, which loads the models, %s", how);
-    log_event(LOG_ERROR, "nursery-died", "how", how, "reason", reason, NULL);
-    bury_all(crew, outcome);
-    if (now_ms - crew->nursery_since_ms > SETTLED_MS)
-        crew->nursery_again.pause_ms = 0;
-    postpone(&crew->nursery_again, now_ms);
+        return err_set(err, "%s", reason);
+    log_event(LOG_ERROR, "models-refused", "reason", reason, NULL);
+    if (crew->count == 0 || (crew->headless && !empty))
+        postpone(crew, now_ms);
+    if (crew->count == 0)
+        return 0;
+    crew->headless = false;
+    compose(crew, outcome);
     return 0;
 }
 
-static int hear_nursery(struct crew *crew, int64_t now_ms,
-                        struct crew_outcome *outcome, struct err *err) {
+static int serve_loading(struct crew *crew, const struct pollfd *fds,
+                         int64_t now_ms, struct crew_outcome *outcome,
+                         struct err *err) {
     struct err reason = {0};
-    struct frame frame;
-    int status;
-    while ((status = nursery_client_read(crew->nursery, &frame, &reason)) > 0)
-        if (take_frame(crew, &frame, now_ms, outcome, &reason) < 0) {
-            status = -1;
-            break;
+    if (brood_serve(crew->loading, fds, now_ms, &outcome->tasks, &reason) < 0)
+        return give_up(crew, reason.text, now_ms, outcome, err);
+    if (brood_is_ready(crew->loading))
+        take_over(crew, now_ms, outcome);
+    return 0;
+}
+
+/* ---- the end of a brood -------------------------------------------------- */
+
+static void lose(struct crew *crew, int i, const char *reason, int64_t now_ms,
+                 struct crew_outcome *outcome) {
+    bool newest = i == 0 && !crew->headless;
+    log_event(LOG_ERROR, "nursery-died", "reason", reason, NULL);
+    close_nest(crew, i);
+    if (newest) {
+        crew->headless = true;
+        if (!crew->loading)
+            postpone(crew, now_ms);
+    } else if (!crew->headless) {
+        compose(crew, outcome);
+    }
+}
+
+static bool is_needed(const struct crew *crew, const struct nest *nest,
+                      int64_t now_ms) {
+    if (brood_count(nest->brood).busy > 0)
+        return true;
+    bool recent = now_ms - nest->used_ms < crew->settings->retire_after_ms;
+    for (int i = 0; i < crew->offer.count; i++)
+        if (crew->sources[i] == nest->brood &&
+            (!crew->offer.models[i].retiring || recent))
+            return true;
+    return false;
+}
+
+static void retire(struct crew *crew, int64_t now_ms,
+                   struct crew_outcome *outcome) {
+    int before = crew->count;
+    for (int i = crew->count - 1; i > 0 && !crew->headless; i--)
+        if (!is_needed(crew, &crew->nests[i], now_ms))
+            close_nest(crew, i);
+    if (crew->count == before)
+        return;
+    log_event(LOG_INFO, "models-retired", NULL);
+    compose(crew, outcome);
+}
+
+/* Changes in quick succession: the oldest that has nothing in work goes before
+ * its time. False: all of them have. */
+static bool make_room(struct crew *crew, struct crew_outcome *outcome) {
+    for (int i = crew->count - 1; i > 0 && crew->count == NESTS_MAX; i--)
+        if (brood_count(crew->nests[i].brood).busy == 0) {
+            log_event(LOG_WARN, "models-retired", "reason",
+                      "newer ones come in quick succession", NULL);
+            close_nest(crew, i);
+            if (!crew->headless)
+                compose(crew, outcome);
         }
-    return status < 0 ? lose_nursery(crew, reason.text, now_ms, outcome, err)
-                      : 0;
+    return crew->count < NESTS_MAX;
 }
 
-static void start_nursery(struct crew *crew, int64_t now_ms) {
-    struct err err = {0};
-    crew->nursery_since_ms = now_ms;
-    if (nursery_client_start(crew->nursery, &err) < 0) {
-        log_event(LOG_ERROR, "nursery-not-started", "reason", err.text, NULL);
-        postpone(&crew->nursery_again, now_ms);
-        return;
-    }
-    crew->nursery_lives = true;
-    log_event(LOG_INFO, "nursery-started", NULL);
-}
-
-/* ---- what is due --------------------------------------------------------- */
-
-static void kill_overdue(struct crew *crew, int64_t now_ms) {
-    const char *why;
-    for (pid_t pid; (pid = roster_overdue(crew->roster, now_ms, &why));) {
-        if (why)
-            log_event(LOG_WARN, "hand-killed", "hand", log_number(pid, 0),
-                      "why", why, NULL);
-        /* Where asking fails the nursery is gone, and the hand with it. */
-        nursery_client_ask(crew->nursery, FRAME_KILL, pid, NULL);
-    }
-}
-
-static void order_hands(struct crew *crew, int64_t now_ms) {
-    int there = roster_count(crew->roster).hands + crew->asked;
-    if (!crew->models_known || now_ms < crew->hand_again.at_ms)
-        return;
-    for (; there < crew->settings->hands; there++)
-        if (nursery_client_ask(crew->nursery, FRAME_FORK, 0, NULL) == 0)
-            crew->asked++;
-}
+/* ---- all together -------------------------------------------------------- */
 
 int crew_watch(const struct crew *crew, struct pollfd *fds) {
-    int count = roster_watch(crew->roster, fds);
-    fds[count] = (struct pollfd){.fd = nursery_client_fd(crew->nursery),
-                                 .events = POLLIN};
-    return count + 1;
+    int count = 0;
+    for (int i = 0; i < crew->count; i++)
+        count += brood_watch(crew->nests[i].brood, fds + count);
+    if (crew->loading)
+        count += brood_watch(crew->loading, fds + count);
+    return count;
 }
 
 int crew_serve(struct crew *crew, const struct pollfd *fds, int64_t now_ms,
                struct crew_outcome *outcome, struct err *err) {
     int status = 0;
     memset(outcome, 0, sizeof *outcome);
-    roster_serve(crew->roster, fds, &outcome->answered);
-    if (crew->nursery_lives && fds[crew->settings->hands].revents)
-        status = hear_nursery(crew, now_ms, outcome, err);
-    if (!crew->nursery_lives && now_ms >= crew->nursery_again.at_ms)
-        start_nursery(crew, now_ms);
-    kill_overdue(crew, now_ms);
-    order_hands(crew, now_ms);
+    for (int i = 0; i < crew->count; fds += BROOD_FDS(crew->settings->hands)) {
+        struct err reason = {0};
+        if (brood_serve(crew->nests[i].brood, fds, now_ms, &outcome->tasks,
+                        &reason) < 0)
+            lose(crew, i, reason.text, now_ms, outcome);
+        else
+            i++;
+    }
+    if (crew->loading)
+        status = serve_loading(crew, fds, now_ms, outcome, err);
+    retire(crew, now_ms, outcome);
+    if (status == 0 && crew->wanted && now_ms >= crew->again_ms &&
+        make_room(crew, outcome))
+        start(crew, now_ms);
     return status;
 }
 
 static int64_t earlier(int64_t a, int64_t b) {
-    return b >= 0 && b < a ? b : a;
+    return b < a ? b : a;
 }
 
 int64_t crew_deadline(const struct crew *crew, int64_t now_ms) {
-    int64_t deadline = earlier(now_ms + 500, roster_deadline(crew->roster));
-    if (!crew->nursery_lives)
-        deadline = earlier(deadline, crew->nursery_again.at_ms);
-    if (crew->hand_again.at_ms > now_ms)
-        deadline = earlier(deadline, crew->hand_again.at_ms);
-    return deadline;
+    int64_t deadline = now_ms + 500;
+    for (int i = 0; i < crew->count; i++)
+        deadline =
+            earlier(deadline, brood_deadline(crew->nests[i].brood, now_ms));
+    if (crew->loading)
+        deadline = earlier(deadline, brood_deadline(crew->loading, now_ms));
+    return crew->wanted ? earlier(deadline, crew->again_ms) : deadline;
+}
+
+int crew_find_model(const struct crew *crew, const char *version) {
+    return offer_find(&crew->offer, version);
+}
+
+struct roster_counts crew_count(const struct crew *crew) {
+    struct roster_counts sum = {0};
+    for (int i = 0; i < crew->count; i++) {
+        struct roster_counts counts = brood_count(crew->nests[i].brood);
+        sum.hands += counts.hands;
+        sum.free += counts.free;
+        sum.busy += counts.busy;
+    }
+    return sum;
+}
+
+void crew_idle(const struct crew *crew, int idle[JOB_MODELS_MAX]) {
+    int room = crew->settings->hands - crew_count(crew).busy;
+    for (int i = 0; i < crew->offer.count; i++) {
+        int free_hands =
+            crew->sources[i] ? brood_count(crew->sources[i]).free : 0;
+        idle[i] = free_hands < room ? free_hands : room;
+    }
 }
 
 int crew_give(struct crew *crew, struct task *const *tasks, int count,
               int64_t now_ms) {
-    int given = roster_give(crew->roster, tasks, count, now_ms);
-    if (given)
-        crew->hand_again.pause_ms = 0;
-    return given;
-}
-
-struct roster_counts crew_count(const struct crew *crew) {
-    return roster_count(crew->roster);
+    int model = tasks[0]->model;
+    struct brood *brood = crew->sources[model];
+    for (int i = 0; i < crew->count; i++)
+        if (crew->nests[i].brood == brood)
+            crew->nests[i].used_ms = now_ms;
+    return brood ? brood_give(brood, crew->offer.models[model].index, tasks,
+                              count, now_ms)
+                 : 0;
 }
 
 int crew_deaths(const struct crew *crew) {
-    return crew->deaths;
+    int deaths = crew->deaths;
+    for (int i = 0; i < crew->count; i++)
+        deaths += brood_deaths(crew->nests[i].brood);
+    return deaths;
 }
 
-const struct job_advert *crew_advert(const struct crew *crew) {
-    return crew->advert_text ? &crew->advert : NULL;
+const struct offer *crew_offer(const struct crew *crew) {
+    return &crew->offer;
+}
+
+const struct job_refusal *crew_refused(const struct crew *crew, int *count) {
+    *count = crew->head.refused_count;
+    return crew->head.refused;
 }
 
 const char *crew_advert_text(const struct crew *crew) {
     return crew->advert_text;
-}
-
-int crew_find_model(const struct crew *crew, const char *version) {
-    for (int i = 0; i < crew->advert.model_count; i++)
-        if (strcmp(crew->advert.models[i].version, version) == 0)
-            return i;
-    return -1;
 }

@@ -7,7 +7,8 @@
 #include "worker/batcher.h"
 #include "worker/crew.h"
 #include "worker/link.h"
-#include "worker/stop.h"
+#include "worker/signals.h"
+#include "worker/watch.h"
 #include "worker/writer.h"
 
 #include <errno.h>
@@ -32,8 +33,9 @@ struct foreman {
     struct link *link;
     struct writer *writer;
     struct batcher batcher;
-    int stop;           /* see stop.h */
-    struct pollfd *fds; /* the crew's, then the writer, then stop */
+    struct watch *watch;
+    int signals;        /* see signals.h */
+    struct pollfd *fds; /* the crew's, then the writer, signals and watch */
     bool draining, quitting;
     int64_t last_job_ms; /* or when draining began */
     int64_t drained_by_ms;
@@ -78,19 +80,25 @@ static void settle(struct foreman *f, struct task *task) {
 
 /* ---- the ways of a task -------------------------------------------------- */
 
-static void take_job(struct foreman *f, struct task *task) {
+/* The models' numbers change with what is served. */
+static void line_up(struct foreman *f, struct task *task,
+                    void (*put)(struct batcher *, struct task *)) {
     const char *version = id_version(&task->header.id);
     task->model = crew_find_model(f->crew, version);
-    f->last_job_ms = task->received_ms;
-    FAULT_POINT(JOB_RECEIVED, task->header.id.text);
-    log_event(LOG_DEBUG, "job-received", "request", task->header.request, "id",
-              task->header.id.text, NULL);
     if (task->model >= 0) {
-        batcher_put(&f->batcher, task);
+        put(&f->batcher, task);
         return;
     }
     task_fail(task, "this worker has no model of version %s", version);
     end_task(f, task);
+}
+
+static void take_job(struct foreman *f, struct task *task) {
+    f->last_job_ms = task->received_ms;
+    FAULT_POINT(JOB_RECEIVED, task->header.id.text);
+    log_event(LOG_DEBUG, "job-received", "request", task->header.request, "id",
+              task->header.id.text, NULL);
+    line_up(f, task, batcher_put);
 }
 
 static void take_jobs(struct foreman *f) {
@@ -101,14 +109,17 @@ static void take_jobs(struct foreman *f) {
 
 static void put_back(struct foreman *f, struct task *const *tasks, int count) {
     while (count > 0)
-        batcher_put_back(&f->batcher, tasks[--count]);
+        line_up(f, tasks[--count], batcher_put_back);
 }
 
 static void give_batches(struct foreman *f, int64_t now_ms) {
     struct task *batch[BATCH_MAX];
-    int idle, count;
-    while ((idle = crew_count(f->crew).free) > 0 &&
-           (count = batcher_take(&f->batcher, idle, batch)) > 0) {
+    while (f->batcher.waiting.count > 0) {
+        int idle[JOB_MODELS_MAX];
+        crew_idle(f->crew, idle);
+        int count = batcher_take(&f->batcher, idle, batch);
+        if (count == 0)
+            return;
         if (crew_give(f->crew, batch, count, now_ms))
             continue;
         put_back(f, batch, count); /* no memory: next time round */
@@ -131,13 +142,15 @@ static void give_up_late_jobs(struct foreman *f, int64_t now_ms) {
     }
 }
 
-/* The models of the new nursery may be others: indexes change, too. */
 static int serve_new_models(struct foreman *f, struct err *err) {
     struct task_list waiting = f->batcher.waiting;
     memset(&f->batcher.waiting, 0, sizeof f->batcher.waiting);
     struct task *task;
     while ((task = task_list_take(&waiting)))
-        take_job(f, task);
+        line_up(f, task, batcher_put);
+    f->announced_ms = 0;
+    if (f->draining) /* READY would have the fronts send more */
+        return 0;
     return link_serve(f->link, crew_advert_text(f->crew), CREDITS(f->settings),
                       err);
 }
@@ -146,12 +159,12 @@ static int serve_crew(struct foreman *f, int64_t now_ms, struct err *err) {
     struct crew_outcome outcome;
     struct task *task, *retry[BATCH_MAX];
     int status = crew_serve(f->crew, f->fds, now_ms, &outcome, err);
-    while ((task = task_list_take(&outcome.answered)))
+    while ((task = task_list_take(&outcome.tasks.answered)))
         settle(f, task);
-    while (outcome.retry.count > 0) {
+    while (outcome.tasks.retry.count > 0) {
         int count = 0;
-        while (count < BATCH_MAX && outcome.retry.count > 0)
-            retry[count++] = task_list_take(&outcome.retry);
+        while (count < BATCH_MAX && outcome.tasks.retry.count > 0)
+            retry[count++] = task_list_take(&outcome.tasks.retry);
         put_back(f, retry, count);
     }
     if (status == 0 && outcome.new_models)
@@ -167,13 +180,26 @@ static void take_written(struct foreman *f) {
 
 /* ---- what the admin page sees -------------------------------------------- */
 
-static json_t *describe_models(const struct job_advert *advert) {
+static json_t *describe_models(const struct foreman *f) {
+    const struct offer *offer = crew_offer(f->crew);
     json_t *models = json_array();
-    for (int i = 0; advert && i < advert->model_count; i++)
+    for (int i = 0; i < offer->count; i++)
         json_array_append_new(
-            models, json_pack("{s:s, s:s}", "name", advert->models[i].name,
-                              "version", advert->models[i].version));
+            models, json_pack("{s:s, s:s, s:b}", "name", offer->models[i].name,
+                              "version", offer->models[i].version, "retiring",
+                              offer->models[i].retiring));
     return models;
+}
+
+static json_t *describe_refused(const struct foreman *f) {
+    int count;
+    const struct job_refusal *refused = crew_refused(f->crew, &count);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "folder",
+                                              refused[i].folder, "reason",
+                                              refused[i].reason));
+    return list;
 }
 
 static void announce(struct foreman *f, int64_t now_ms) {
@@ -184,13 +210,13 @@ static void announce(struct foreman *f, int64_t now_ms) {
     f->announced_ms = now_ms;
     clock_format(f->started_wall_ms, started);
     json_t *doc = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:b, s:o}", "name",
-        f->settings->name, "started_at", started, "hands", counts.hands, "busy",
-        counts.busy, "batch", f->settings->batch, "waiting",
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:b, s:o, s:o}",
+        "name", f->settings->name, "started_at", started, "hands", counts.hands,
+        "busy", counts.busy, "batch", f->settings->batch, "waiting",
         f->batcher.waiting.count, "fronts", link_front_count(f->link), "done",
         (json_int_t)f->done, "failed", (json_int_t)f->failed, "hand_deaths",
         crew_deaths(f->crew), "draining", f->draining, "models",
-        describe_models(crew_advert(f->crew)));
+        describe_models(f), "refused", describe_refused(f));
     char *json = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     json_decref(doc);
     if (json)
@@ -199,8 +225,11 @@ static void announce(struct foreman *f, int64_t now_ms) {
 
 /* ---- the loop ------------------------------------------------------------ */
 
-static void take_stops(struct foreman *f, int64_t now_ms) {
-    for (int times = stop_take(); times > 0 && !f->quitting; times--) {
+static void take_signals(struct foreman *f, int64_t now_ms) {
+    struct signals told = signals_take();
+    if (watch_take(f->watch) || told.hangups > 0)
+        crew_reload(f->crew);
+    for (int times = told.stops; times > 0 && !f->quitting; times--) {
         f->quitting = f->draining;
         log_event(f->draining ? LOG_WARN : LOG_INFO,
                   f->draining ? "quitting" : "draining", NULL);
@@ -235,7 +264,9 @@ static int wait_for_something(struct foreman *f) {
     int count = crew_watch(f->crew, f->fds);
     f->fds[count++] =
         (struct pollfd){.fd = writer_fd(f->writer), .events = POLLIN};
-    f->fds[count++] = (struct pollfd){.fd = f->stop, .events = POLLIN};
+    f->fds[count++] = (struct pollfd){.fd = f->signals, .events = POLLIN};
+    f->fds[count++] =
+        (struct pollfd){.fd = watch_fd(f->watch), .events = POLLIN};
     int64_t timeout = crew_deadline(f->crew, now) - now;
     if (f->draining && timeout > QUIET_MS)
         timeout = QUIET_MS;
@@ -247,7 +278,7 @@ static int work(struct foreman *f, struct err *err) {
     while (!is_finished(f, clock_ms())) {
         wait_for_something(f);
         int64_t now = clock_ms();
-        take_stops(f, now);
+        take_signals(f, now);
         if (f->quitting)
             return err_set(err, "told to quit at once");
         if (serve_crew(f, now, err) < 0)
@@ -266,10 +297,10 @@ static int work(struct foreman *f, struct err *err) {
 static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     const struct settings *s = f->settings;
     signal(SIGPIPE, SIG_IGN);
-    f->stop = stop_open();
-    if (f->stop < 0)
+    f->signals = signals_open();
+    if (f->signals < 0)
         return err_set(err, "eventfd: %s", strerror(errno));
-    f->fds = calloc((size_t)CREW_FDS(s->hands) + 2, sizeof *f->fds);
+    f->fds = calloc((size_t)CREW_FDS(s->hands) + 3, sizeof *f->fds);
     if (!f->fds)
         return err_set(err, "no memory for %d hands", s->hands);
     f->link = link_open(s->fronts, err);
@@ -279,8 +310,12 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
                             s->redis_patience_ms, err);
     if (!f->writer)
         return -1;
+    /* Before the models are read: what changes from then on is noticed. */
+    f->watch = watch_open(s->models, s->models_check_ms, err);
+    if (!f->watch)
+        return -1;
     f->crew = crew_open(s, argv, err);
-    stop_unblock();
+    signals_unblock();
     return f->crew ? 0 : -1;
 }
 
@@ -289,6 +324,7 @@ static void close_parts(struct foreman *f) {
     while ((task = task_list_take(&f->batcher.waiting)))
         task_free(task);
     crew_close(f->crew);
+    watch_close(f->watch);
     writer_close(f->writer);
     link_close(f->link);
     free(f->fds);

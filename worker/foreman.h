@@ -12,6 +12,8 @@
  *                          |
  *                          +-> link (FAILED), or the batcher again
  *
+ * SIGHUP, or model folders that have changed: crew.h loads them anew.
+ *
  * SIGTERM or SIGINT: no more jobs are asked for, what is here is finished, then
  * it ends. A second one ends it at once.
  */

@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 
 enum frame_type {
-    FRAME_MODELS = 1, /* nursery: JSON advertisement of what is loaded */
+    FRAME_MODELS = 1, /* nursery, once: JSON advertisement of what is loaded */
     FRAME_HAND,       /* nursery: struct frame_process of a new hand, with the
                          foreman's end of its socket; pid 0: none came about */
     FRAME_DIED,       /* nursery: struct frame_process of a hand that ended */

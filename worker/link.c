@@ -10,7 +10,7 @@
 
 #include <zmq.h>
 
-#define WAIT_MAX 600         /* 512 hands and a few */
+#define WAIT_MAX LINK_FDS_MAX
 #define LINGER_MS 1000       /* for the last words at the end */
 #define RECONNECT_MS 50      /* doubled up to: */
 #define RECONNECT_MAX_MS 250 /* what a front's restart may cost in time */

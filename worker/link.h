@@ -37,7 +37,9 @@ int link_serve(struct link *link, const char *advert, int credits,
 /* Asks for no more jobs; those on their way still come. */
 void link_drain(struct link *link);
 
-/* -1: for as long as it takes. Up to 600 fds. */
+/* -1: for as long as it takes. Up to LINK_FDS_MAX fds: five times 512 hands
+ * (crew.h), and a few. */
+#define LINK_FDS_MAX 2600
 void link_wait(struct link *link, struct pollfd *fds, int count,
                int timeout_ms);
 

@@ -154,14 +154,19 @@ int nursery_run(const struct settings *settings) {
     prctl(PR_SET_NAME, "convoy-nursery");
     nursery.shelf = shelf_open(settings->models, settings->default_model,
                                settings->batch, &err);
+    int status = 0;
     if (!nursery.shelf) {
         log_event(LOG_ERROR, "no-model", "reason", err.text, NULL);
         return NURSERY_NO_MODEL;
     }
-    if (announce(&nursery, &err) == 0)
-        serve(&nursery, &err);
+    if (announce(&nursery, &err) == 0) {
+        if (shelf_count(nursery.shelf) > 0)
+            serve(&nursery, &err);
+        else
+            status = NURSERY_NO_MODEL;
+    }
     frame_reader_free(&nursery.reader);
     shelf_free(nursery.shelf);
     close(nursery.children);
-    return 0;
+    return status;
 }

@@ -128,13 +128,13 @@ static void send_some(struct hand *hand) {
         spoil(hand, NULL, err.text);
 }
 
-int roster_give(struct roster *roster, struct task *const *tasks, int count,
-                int64_t now_ms) {
+int roster_give(struct roster *roster, int model, struct task *const *tasks,
+                int count, int64_t now_ms) {
     struct hand *hand = find(roster, FREE);
     struct batch_message *message = hand ? malloc(sizeof *message) : NULL;
     if (!message)
         return 0;
-    batch_encode(tasks, count, message);
+    batch_encode(model, tasks, count, message);
     memcpy(hand->tasks, tasks, (size_t)count * sizeof *tasks);
     hand->count = hand->open = count;
     hand->message = message;

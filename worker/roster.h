@@ -4,7 +4,7 @@
  *
  *     struct roster *roster = roster_open(hands, timeout_ms);
  *     roster_add(roster, pid, fd);                 the nursery made a hand
- *     roster_give(roster, tasks, count, now);      to a free one
+ *     roster_give(roster, model, tasks, count, now);   to a free one
  *     count = roster_watch(roster, fds);           fds[i] for poll(), then
  *     roster_serve(roster, fds, &answered);        tasks that came back
  *     roster_overdue(roster, now)                  pid to be killed
@@ -37,9 +37,10 @@ struct roster_counts roster_count(const struct roster *roster);
 /* Takes over `fd`. */
 int roster_add(struct roster *roster, pid_t pid, int fd, struct err *err);
 
-/* Hands a free hand a batch; 0 where none is free. Takes the tasks over. */
-int roster_give(struct roster *roster, struct task *const *tasks, int count,
-                int64_t now_ms);
+/* Hands a free hand a batch for the nursery's model of that index; 0 where none
+ * is free. Takes the tasks over. */
+int roster_give(struct roster *roster, int model, struct task *const *tasks,
+                int count, int64_t now_ms);
 
 /* Fills fds[0..hands_max). */
 int roster_watch(const struct roster *roster, struct pollfd *fds);

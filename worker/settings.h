@@ -17,7 +17,9 @@
 #include <stdint.h>
 
 struct settings {
-    const char *models; /* list of folders */
+    const char *models;      /* list of folders, see stock.h */
+    int64_t models_check_ms; /* how often they are looked at; 0: never */
+    int64_t retire_after_ms; /* what a replaced model waits for jobs */
     const char *default_model;
     const char *fronts; /* list of endpoints */
     const char *redis;

@@ -1,13 +1,10 @@
 #include "worker/shelf.h"
 
 #include "common/clock.h"
-#include "common/file.h"
-#include "common/job.h"
 #include "common/log.h"
 #include "common/prediction.h"
+#include "worker/stock.h"
 
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +14,10 @@ struct shelf {
     struct {
         struct classifier *classifier;
         struct classifier_run *run;
+        int64_t placed_ms; /* see stock.h */
     } models[SHELF_MAX];
+    struct job_refusal refused[JOB_MODELS_MAX];
+    int refused_count;
 };
 
 /* ---- warming up ---------------------------------------------------------- */
@@ -67,6 +67,11 @@ static int check_name(const struct shelf *c,
     return 0;
 }
 
+static void unload(struct shelf *c, int i) {
+    classifier_run_close(c->models[i].run);
+    classifier_free(c->models[i].classifier);
+}
+
 static int load(struct shelf *c, const char *path, int batch_max,
                 struct err *err) {
     double start = clock_seconds();
@@ -92,92 +97,73 @@ fail:
     return -1;
 }
 
-static void load_or_log(struct shelf *c, const char *path, int batch_max) {
+/* The log and the advertisement say why. */
+static void refuse(struct shelf *c, const char *path, const char *reason) {
+    struct job_refusal *refusal = &c->refused[c->refused_count];
+    char name[128];
+    stock_name(path, name);
+    log_event(LOG_ERROR, "model-not-loaded", "folder", path, "reason", reason,
+              NULL);
+    if (c->refused_count == JOB_MODELS_MAX)
+        return;
+    refusal->folder = strdup(name);
+    refusal->reason = strdup(reason);
+    if (refusal->folder && refusal->reason)
+        c->refused_count++;
+}
+
+static void load_or_refuse(struct shelf *c, const char *path, int batch_max) {
     struct err err = {0};
-    if (load(c, path, batch_max, &err) < 0)
-        log_event(LOG_ERROR, "model-not-loaded", "folder", path, "reason",
-                  err.text, NULL);
-}
-
-static bool is_model(const char *path) {
-    char file[PATH_MAX];
-    if (!file_is_folder(path))
-        return true; /* a file, or nothing: loading says which */
-    snprintf(file, sizeof file, "%s/model.onnx", path);
-    if (file_exists(file))
-        return true;
-    snprintf(file, sizeof file, "%s/onnx/model.onnx", path);
-    return file_exists(file);
-}
-
-static int is_visible(const struct dirent *entry) {
-    return entry->d_name[0] != '.';
-}
-
-static void load_folder(struct shelf *c, const char *folder, int batch_max) {
-    struct dirent **entries;
-    int count = scandir(folder, &entries, is_visible, alphasort);
-    for (int i = 0; i < count; i++) {
-        char path[PATH_MAX];
-        int n =
-            snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if ((size_t)n < sizeof path && file_is_folder(path))
-            load_or_log(c, path, batch_max);
-        free(entries[i]);
+    struct stock_mark mark = stock_mark(path);
+    if (load(c, path, batch_max, &err) < 0) {
+        refuse(c, path, err.text);
+    } else if (stock_mark(path).value != mark.value) {
+        unload(c, --c->count);
+        refuse(c, path,
+               "its files changed while they were read; it is looked "
+               "at again once they stand still");
+    } else {
+        c->models[c->count - 1].placed_ms = mark.placed_ms;
     }
-    if (count >= 0)
-        free(entries);
 }
 
-static int choose_default(struct shelf *c, const char *name, struct err *err) {
+static void choose_default(struct shelf *c, const char *name) {
     for (int i = 0; *name && i < c->count; i++)
         if (strcmp(classifier_name(c->models[i].classifier), name) == 0) {
             c->default_model = i;
-            return 0;
+            return;
         }
-    return *name ? err_set(err, "--default-model: no model named %s is loaded",
-                           name)
-                 : 0;
+    if (!*name || c->count == 0)
+        return;
+    while (c->count > 0)
+        unload(c, --c->count);
+    refuse(c, name,
+           "--default-model names it, and no model of that name is "
+           "loaded");
 }
 
 struct shelf *shelf_open(const char *models, const char *default_model,
                          int batch_max, struct err *err) {
     struct shelf *c = calloc(1, sizeof *c);
-    char *list = strdup(models), *rest = list;
-    if (!c || !list) {
-        err_set(err, "no memory for a list of models");
-        goto fail;
+    struct stock *stock = c ? stock_list(models, err) : NULL;
+    if (!stock) {
+        shelf_free(c);
+        return NULL;
     }
-    for (char *path; (path = strsep(&rest, ","));) {
-        if (!*path)
-            continue;
-        if (is_model(path))
-            load_or_log(c, path, batch_max);
-        else
-            load_folder(c, path, batch_max);
-    }
-    if (c->count == 0) {
-        err_set(err,
-                "--models %s: not one model could be loaded; it must name "
-                "model folders, or folders of them",
-                models);
-        goto fail;
-    }
-    if (choose_default(c, default_model, err) < 0)
-        goto fail;
+    for (int i = 0; i < stock->count; i++)
+        load_or_refuse(c, stock->paths[i], batch_max);
+    stock_free(stock);
+    choose_default(c, default_model);
     warm_up_encoding();
-    free(list);
     return c;
-fail:
-    free(list);
-    shelf_free(c);
-    return NULL;
 }
 
 void shelf_free(struct shelf *c) {
-    for (int i = 0; c && i < c->count; i++) {
-        classifier_run_close(c->models[i].run);
-        classifier_free(c->models[i].classifier);
+    for (int i = 0; c && i < c->count; i++)
+        unload(c, i);
+    for (int i = 0; c && i < c->refused_count; i++) {
+        free(c->refused[i].folder);
+        free(c->refused[i].reason);
     }
     free(c);
 }
@@ -224,14 +210,19 @@ char *shelf_advert(const struct shelf *c, const char *name, int hands,
     char *json = NULL;
     bool whole = true;
     snprintf(advert.name, sizeof advert.name, "%s", name);
-    advert.models = calloc((size_t)c->count, sizeof *advert.models);
+    advert.models = calloc((size_t)c->count + 1, sizeof *advert.models);
     for (int i = 0; advert.models && whole && i < c->count; i++) {
         advert.model_count++;
         whole = describe(c->models[i].classifier, &advert.models[i]) == 0;
         advert.models[i].is_default = i == c->default_model;
+        advert.models[i].placed_ms = c->models[i].placed_ms;
     }
+    advert.refused = (struct job_refusal *)c->refused; /* lent */
+    advert.refused_count = c->refused_count;
     if (advert.models && whole)
         json = job_advert_encode(&advert);
+    advert.refused = NULL;
+    advert.refused_count = 0;
     job_advert_free(&advert);
     return json;
 }

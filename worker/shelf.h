@@ -5,10 +5,9 @@
  *     char *json = shelf_advert(c, "host.17", hands, batch);  free(json)
  *     struct classifier_run *run = shelf_run(c, model);
  *
- * `models` is a list of folders with commas between; each is a model folder
- * (or an .onnx file), or a folder of model folders, which are taken in the
- * order of their names. A model that cannot be loaded is logged with its folder
- * and the reason, and left out.
+ * `models` is a list as of stock.h. A model that cannot be loaded, or whose
+ * files change while they are read, is logged with its folder and the reason,
+ * left out, and named among the advertisement's refusals.
  *
  * Warming up runs every model once at the full batch, so that a process forked
  * afterwards finds everything in place that is made on first use: it meets no
@@ -18,11 +17,14 @@
 #define CONVOY_WORKER_SHELF_H
 
 #include "common/err.h"
+#include "common/job.h"
 #include "models/classifier/classifier.h"
 
-#define SHELF_MAX 64 /* models; job.h's bound in an advertisement */
+#define SHELF_MAX JOB_MODELS_MAX
 
-/* NULL where not one model can be served. `default_model` "" is the first. */
+/* `default_model` "" is the first; where another is not among the models,
+ * nothing is served. shelf_count() is then 0, as where no model can be loaded,
+ * and the refusals say why. NULL: out of memory. */
 struct shelf *shelf_open(const char *models, const char *default_model,
                          int batch_max, struct err *err);
 void shelf_free(struct shelf *shelf);

@@ -32,7 +32,7 @@ struct task {
     struct job_header header;
     void *bytes; /* owned: the image */
     size_t size;
-    int model;                        /* index in the advertisement */
+    int model;                        /* see crew_find_model() */
     int64_t received_ms, answered_ms; /* monotonic */
     bool alone; /* the hand died under its batch: on its own now */
     int losses; /* how often it was lost without being to blame */

@@ -15,7 +15,9 @@
  *     exec      asks for memory to execute, which the sandbox punishes
  *     much      is too large if 8 GiB of memory are refused, else broken
  *
- * A folder whose name begins with "bad" cannot be loaded.
+ * A folder whose name begins with "bad" cannot be loaded. The version is the
+ * content of model.onnx, where there is one; it cannot be loaded either if
+ * that is "bad", and ends the process if that is "deadly".
  */
 #ifndef CONVOY_FAKE_CLASSIFIER_H
 #define CONVOY_FAKE_CLASSIFIER_H
@@ -50,9 +52,23 @@ float classifier_threshold(const struct classifier *c) {
     return 0;
 }
 
+static void fake_read_version(const char *path, char version[16]) {
+    char file[512];
+    snprintf(file, sizeof file, "%s/model.onnx", path);
+    FILE *stream = fopen(file, "r");
+    if (stream && fscanf(stream, "%15s", version) != 1)
+        *version = 0;
+    if (stream)
+        fclose(stream);
+}
+
 struct classifier *classifier_load(const char *path, struct err *err) {
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    if (strncmp(name, "bad", 3) == 0) {
+    char version[16] = "";
+    fake_read_version(path, version);
+    if (strcmp(version, "deadly") == 0)
+        raise(SIGKILL);
+    if (strncmp(name, "bad", 3) == 0 || strcmp(version, "bad") == 0) {
         err_set(err, "%s/model.onnx: operator Nonsense is not supported", path);
         return NULL;
     }
@@ -60,6 +76,8 @@ struct classifier *classifier_load(const char *path, struct err *err) {
     snprintf(c->name, sizeof c->name, "%s", name);
     memset(c->version, '0', CLASSIFIER_VERSION_LEN);
     c->version[0] = "0123456789abcdef"[strlen(name) % 16];
+    if (strlen(version) == CLASSIFIER_VERSION_LEN)
+        memcpy(c->version, version, sizeof c->version);
     for (int i = 0; i < FAKE_CLASSES; i++)
         snprintf(c->labels[i], sizeof c->labels[i], "batch of %d", i);
     return c;

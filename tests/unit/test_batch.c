@@ -20,11 +20,10 @@ static size_t size;
 static int fresh(void **state) {
     (void)state;
     first =
-        (struct task){.model = 3,
-                      .bytes = "first image",
+        (struct task){.bytes = "first image",
                       .size = 11,
                       .header = {.attempt = 1, .created_ms = 1700000000123}};
-    second = (struct task){.model = 3, .bytes = "2nd", .size = 3};
+    second = (struct task){.bytes = "2nd", .size = 3};
     tasks[0] = &first;
     tasks[1] = &second;
     strcpy(first.header.id.text, "one");
@@ -46,7 +45,7 @@ static void flatten(const struct batch_message *message) {
 
 static void encode(void) {
     static struct batch_message message;
-    batch_encode(tasks, 2, &message);
+    batch_encode(3, tasks, 2, &message);
     flatten(&message);
 }
 

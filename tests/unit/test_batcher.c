@@ -12,6 +12,9 @@ static struct batcher batcher;
 static struct task tasks[32];
 static struct task *batch[32];
 
+/* Free hands by model. */
+static const int one[] = {1, 1}, two[] = {2, 2};
+
 static int fresh(void **state) {
     (void)state;
     batcher = (struct batcher){.batch_max = 4};
@@ -27,16 +30,16 @@ static void put(int first, int count) {
 
 static void batcher_of_nothing_is_no_batch(void **state) {
     (void)state;
-    assert_int_equal(batcher_take(&batcher, 1, batch), 0);
+    assert_int_equal(batcher_take(&batcher, one, batch), 0);
 }
 
 static void batcher_takes_in_order_up_to_the_maximum(void **state) {
     (void)state;
     put(0, 6);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 4);
+    assert_int_equal(batcher_take(&batcher, one, batch), 4);
     for (int i = 0; i < 4; i++)
         assert_ptr_equal(batch[i], &tasks[i]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
     assert_ptr_equal(batch[0], &tasks[4]);
     assert_int_equal(batcher.waiting.count, 0);
 }
@@ -44,31 +47,44 @@ static void batcher_takes_in_order_up_to_the_maximum(void **state) {
 static void batcher_shares_among_free_hands(void **state) {
     (void)state;
     put(0, 5);
-    assert_int_equal(batcher_take(&batcher, 2, batch), 3);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, two, batch), 3);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
 }
 
 static void batcher_keeps_models_apart_and_the_oldest_first(void **state) {
     (void)state;
-    tasks[1].model = tasks[2].model = 7;
+    tasks[1].model = tasks[2].model = 1;
     put(0, 4);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
     assert_ptr_equal(batch[0], &tasks[0]);
     assert_ptr_equal(batch[1], &tasks[3]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
     assert_ptr_equal(batch[0], &tasks[1]);
     assert_ptr_equal(batch[1], &tasks[2]);
+}
+
+static void batcher_passes_over_models_without_a_hand(void **state) {
+    (void)state;
+    static const int idle[] = {0, 1};
+    tasks[1].model = tasks[3].model = 1;
+    put(0, 4);
+    assert_int_equal(batcher_take(&batcher, idle, batch), 2);
+    assert_ptr_equal(batch[0], &tasks[1]);
+    assert_ptr_equal(batch[1], &tasks[3]);
+    assert_int_equal(batcher_take(&batcher, idle, batch), 0);
+    assert_ptr_equal(batcher.waiting.first, &tasks[0]);
+    assert_ptr_equal(batcher.waiting.last, &tasks[2]);
 }
 
 static void batcher_leaves_a_task_alone_that_is_to_be(void **state) {
     (void)state;
     tasks[0].alone = tasks[2].alone = true;
     put(0, 4);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 1);
+    assert_int_equal(batcher_take(&batcher, one, batch), 1);
     assert_ptr_equal(batch[0], &tasks[0]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
     assert_ptr_equal(batch[1], &tasks[3]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 1);
+    assert_int_equal(batcher_take(&batcher, one, batch), 1);
     assert_ptr_equal(batch[0], &tasks[2]);
 }
 
@@ -77,11 +93,11 @@ static void batcher_bounds_the_bytes_of_a_batch(void **state) {
     tasks[1].size = BATCHER_BYTES_MAX; /* does not fit beside the first */
     tasks[3].size = BATCHER_BYTES_MAX + 1;
     put(0, 4);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 2);
+    assert_int_equal(batcher_take(&batcher, one, batch), 2);
     assert_ptr_equal(batch[1], &tasks[2]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 1);
+    assert_int_equal(batcher_take(&batcher, one, batch), 1);
     assert_ptr_equal(batch[0], &tasks[1]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 1);
+    assert_int_equal(batcher_take(&batcher, one, batch), 1);
     assert_ptr_equal(batch[0], &tasks[3]);
 }
 
@@ -89,7 +105,7 @@ static void batcher_puts_back_to_the_front(void **state) {
     (void)state;
     put(1, 2);
     batcher_put_back(&batcher, &tasks[0]);
-    assert_int_equal(batcher_take(&batcher, 1, batch), 3);
+    assert_int_equal(batcher_take(&batcher, one, batch), 3);
     assert_ptr_equal(batch[0], &tasks[0]);
 }
 
@@ -116,6 +132,8 @@ int main(void) {
         cmocka_unit_test_setup(batcher_takes_in_order_up_to_the_maximum, fresh),
         cmocka_unit_test_setup(batcher_shares_among_free_hands, fresh),
         cmocka_unit_test_setup(batcher_keeps_models_apart_and_the_oldest_first,
+                               fresh),
+        cmocka_unit_test_setup(batcher_passes_over_models_without_a_hand,
                                fresh),
         cmocka_unit_test_setup(batcher_leaves_a_task_alone_that_is_to_be,
                                fresh),

@@ -82,7 +82,7 @@ static void give(int count, int64_t now_ms) {
     struct frame_reader reader = FRAME_READER(BATCH_BYTES_MAX);
     struct frame frame;
     say_ready(0);
-    assert_int_equal(roster_give(roster, tasks, count, now_ms), 1);
+    assert_int_equal(roster_give(roster, 0, tasks, count, now_ms), 1);
     serve();
     assert_int_equal(frame_read(&reader, ends[0], &frame, &err), 1);
     assert_int_equal(frame.type, FRAME_BATCH);
@@ -98,7 +98,7 @@ static void roster_gives_nothing_before_ready(void **state) {
     (void)state;
     assert_int_equal(roster_count(roster).hands, 2);
     assert_int_equal(roster_count(roster).free, 0);
-    assert_int_equal(roster_give(roster, tasks, 1, 0), 0);
+    assert_int_equal(roster_give(roster, 0, tasks, 1, 0), 0);
     say_ready(1);
     assert_int_equal(roster_count(roster).free, 1);
     free_tasks(0);
