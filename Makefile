@@ -30,7 +30,7 @@ LIBS_COMMON     := -lhiredis -ljansson -lcrypto -lz -lm
 LIBS_NN         := -lopenblas -lprotobuf-c
 LIBS_CLASSIFIER := -ljpeg -lwebpdemux -lwebp
 LIBS_WORKER     := -lzmq -lseccomp
-LIBS_FCGI       := -lfcgi -lzmq
+LIBS_FCGI       := -lfcgi -lzmq -lseccomp
 
 lib = $(BUILD)/lib$(1).a
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1))))

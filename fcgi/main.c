@@ -1,4 +1,5 @@
 #include "common/clock.h"
+#include "common/confine.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "fcgi/request.h"
@@ -229,7 +230,7 @@ int main(int argc, char **argv) {
     tune_memory();
     log_open("convoy-fcgi", (enum log_level)level);
 
-    if (run(&settings, &err) < 0) {
+    if (confine(CONFINE_FRONT, &err) < 0 || run(&settings, &err) < 0) {
         log_event(LOG_ERROR, "failed", "error", err.text, NULL);
         return 1;
     }

@@ -3,6 +3,7 @@
  * is the foreman; the foreman starts it again as the nursery, which forks the
  * hands.
  */
+#include "common/confine.h"
 #include "models/classifier/classifier.h"
 #include "worker/foreman.h"
 #include "worker/nursery.h"
@@ -43,7 +44,8 @@ int main(int argc, char **argv) {
     log_open("convoy-worker", settings.log_level);
     if (nursery)
         return nursery_run(&settings);
-    if (foreman_run(&settings, argv, &err) == 0)
+    if (confine(CONFINE_FOREMAN, &err) == 0 &&
+        foreman_run(&settings, argv, &err) == 0)
         return 0;
     log_event(LOG_ERROR, "failed", "reason", err.text, NULL);
     return 1;

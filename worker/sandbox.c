@@ -1,6 +1,6 @@
 #include "worker/sandbox.h"
 
-#include "worker/landlock.h"
+#include "common/landlock.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -198,7 +198,8 @@ int sandbox_enter(int fd, int64_t memory, struct err *err) {
     prctl(PR_SET_DUMPABLE, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set(err, "no_new_privs: %s", strerror(errno));
-    if (landlock_forbid_all(err) < 0 || limit_resources(used, memory, err) < 0)
+    if (landlock_forbid(LANDLOCK_EVERYTHING, err) < 0 ||
+        limit_resources(used, memory, err) < 0)
         return -1;
     return filter_calls(fd, err);
 }

@@ -4,7 +4,7 @@
  * runs. A version of the interface knows all that earlier ones know and refuses
  * what it does not, so the kernel is asked for its version first.
  */
-#include "worker/landlock.h"
+#include "common/landlock.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -39,14 +39,22 @@ static const struct {
     {6, {0xffff, 0x3, 0x3}, 24},
 };
 
-int landlock_forbid_all(struct err *err) {
+/* Of files: execute 0x1, write 0x2, remove folders 0x10, make devices, folders,
+ * files, pipes and links 0x1dc0 (not sockets, 0x200), move 0x2000, truncate
+ * 0x4000. */
+#define CHANGES 0x7dd3u
+
+int landlock_forbid(enum landlock_realm realm, struct err *err) {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, ASK_VERSION);
     if (version < 1) /* ENOSYS: too old; EOPNOTSUPP: not turned on */
         return 0;
     size_t row = sizeof versions / sizeof *versions - 1;
     while (row > 0 && versions[row].version > version)
         row--;
-    int fd = (int)syscall(SYS_landlock_create_ruleset, &versions[row].forbids,
+    struct ruleset forbids = versions[row].forbids;
+    if (realm == LANDLOCK_CHANGES)
+        forbids = (struct ruleset){.files = forbids.files & CHANGES};
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &forbids,
                           versions[row].size, 0);
     if (fd < 0)
         return err_set(err, "landlock %ld: %s", version, strerror(errno));
