@@ -19,7 +19,7 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 HARDEN   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=3) -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= $(if $(SAN),-O1,-O2) -g # sanitized kernels take minutes at -O2
 ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -pthread \
              $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
              -fno-omit-frame-pointer) $(shell pkg-config --cflags $(PKGS))
