@@ -31,6 +31,8 @@ struct dispatch {
     void *context, *socket;
     pthread_t thread;
     atomic_bool stopping;
+    int64_t quiet_until_ms; /* refused messages are logged once a second */
+    int refused;            /* since then */
 };
 
 /* ---- sending ----------------------------------------------------------- */
@@ -144,6 +146,17 @@ static int receive(struct dispatch *dispatch, zmq_msg_t frame[FRAMES]) {
     return count;
 }
 
+static void refuse(struct dispatch *dispatch, const char *reason) {
+    int64_t now = clock_ms();
+    dispatch->refused++;
+    if (now < dispatch->quiet_until_ms)
+        return;
+    log_event(LOG_WARN, "message-refused", "error", reason, "messages",
+              log_number(dispatch->refused, 0), NULL);
+    dispatch->refused = 0;
+    dispatch->quiet_until_ms = now + 1000;
+}
+
 static void handle(struct dispatch *dispatch, int count,
                    zmq_msg_t frame[FRAMES]) {
     struct job_header header;
@@ -151,13 +164,13 @@ static void handle(struct dispatch *dispatch, int count,
     if (zmq_msg_size(&frame[IDENTITY]) > WORKERS_IDENTITY_MAX)
         return;
     if (count != FRAMES) {
-        log_event(LOG_WARN, "message-refused", "frames", log_number(count, 0),
-                  NULL);
+        err_set(&err, "message of %d frames, not %d", count, FRAMES);
+        refuse(dispatch, err.text);
         return;
     }
     if (job_decode(zmq_msg_data(&frame[HEADER]), zmq_msg_size(&frame[HEADER]),
                    &header, &err) < 0) {
-        log_event(LOG_WARN, "message-refused", "error", err.text, NULL);
+        refuse(dispatch, err.text);
         return;
     }
     if (schedule_message(dispatch->schedule, zmq_msg_data(&frame[IDENTITY]),

@@ -82,7 +82,8 @@ static void on_ready(struct schedule *s, struct worker *worker,
     bool known = worker != NULL;
     worker = enroll(s, worker, identity, len, &advert);
     if (!worker) {
-        log_event(LOG_ERROR, "worker-refused", "error", "out of memory", NULL);
+        log_event(LOG_ERROR, "worker-refused", "error",
+                  "there are too many workers already, or no memory", NULL);
         catalogue_drop(s->catalogue, &advert);
         job_advert_free(&advert);
         return;

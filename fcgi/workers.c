@@ -5,6 +5,7 @@
 
 struct workers {
     struct worker *first;
+    int count;
 };
 
 struct workers *workers_open(void) {
@@ -46,8 +47,8 @@ void workers_renew(struct worker *worker, struct job_advert *advert) {
 
 struct worker *workers_add(struct workers *workers, const void *identity,
                            size_t len, struct job_advert *advert) {
-    struct worker *worker =
-        len <= WORKERS_IDENTITY_MAX ? calloc(1, sizeof *worker) : NULL;
+    bool fits = len <= WORKERS_IDENTITY_MAX && workers->count < WORKERS_MAX;
+    struct worker *worker = fits ? calloc(1, sizeof *worker) : NULL;
     if (!worker)
         return NULL;
     memcpy(worker->identity, identity, len);
@@ -55,6 +56,7 @@ struct worker *workers_add(struct workers *workers, const void *identity,
     workers_renew(worker, advert);
     worker->next = workers->first;
     workers->first = worker;
+    workers->count++;
     return worker;
 }
 
@@ -79,6 +81,7 @@ void workers_remove(struct workers *workers, struct worker *worker) {
     while (*at != worker)
         at = &(*at)->next;
     *at = worker->next;
+    workers->count--;
     worker_free(worker);
 }
 

@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #define WORKERS_IDENTITY_MAX 255 /* ZeroMQ's bound */
+#define WORKERS_MAX 1024         /* each is looked at for every job */
 
 struct worker {
     uint8_t identity[WORKERS_IDENTITY_MAX];
@@ -37,7 +38,8 @@ struct workers;
 struct workers *workers_open(void); /* NULL: out of memory */
 void workers_close(struct workers *workers);
 
-/* Moves the advert in; NULL: out of memory, the advert is then as it was. */
+/* Moves the advert in; NULL: there are WORKERS_MAX, or out of memory; the
+ * advert is then as it was. */
 struct worker *workers_add(struct workers *workers, const void *identity,
                            size_t len, struct job_advert *advert);
 void workers_renew(struct worker *worker, struct job_advert *advert);

@@ -56,6 +56,20 @@ static void workers_are_found_by_identity_and_name(void **state) {
     assert_null(workers_named(workers, "one"));
 }
 
+static void workers_are_bounded(void **state) {
+    (void)state;
+    char name[16];
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        add(name, "a", 1);
+    }
+    struct job_advert a = advert("more", "a");
+    assert_null(workers_add(workers, "more", 4, &a));
+    assert_non_null(a.models); /* still ours */
+    workers_remove(workers, workers_find(workers, "w7", 2));
+    assert_non_null(workers_add(workers, "more", 4, &a));
+}
+
 static void workers_drop_labels(void **state) {
     (void)state;
     assert_int_equal(add("one", "a", 1)->advert.models[0].label_count, 0);
@@ -102,6 +116,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(workers_are_found_by_identity_and_name),
         TEST(workers_drop_labels),
+        TEST(workers_are_bounded),
         TEST(workers_pick_who_has_most_credits),
         TEST(workers_serve_without_credit_all_the_same),
         TEST(workers_renewal_changes_the_models),
