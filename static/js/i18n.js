@@ -4,7 +4,7 @@
 //     setLanguage('ru')                  remembered; 'languagechange' on document
 //
 // HTML carries the English words and names its key: data-i18n="key", and
-// data-i18n-label for an aria-label.
+// data-i18n-label for an aria-label, data-title at the root for the title.
 
 import en from './locales/en.js';
 import ru from './locales/ru.js';
@@ -89,7 +89,7 @@ export function translate(root) {
 function apply(value) {
   language = value;
   document.documentElement.lang = language;
-  document.title = t('page-title');
+  document.title = t(document.documentElement.dataset.title ?? 'page-title');
   translate(document);
   document.dispatchEvent(new Event('languagechange'));
 }

@@ -43,7 +43,7 @@ test('the list of problems names every page', async () => {
 });
 
 test('no page asks anybody else for anything', async () => {
-  for (const path of ['static/index.html', 'static/css/base.css', 'static/css/page.css', 'static/css/card.css']) {
+  for (const path of ['static/index.html', 'static/css/base.css', 'static/css/page.css', 'static/css/card.css', 'static/admin/index.html', 'static/css/admin.css']) {
     assert.doesNotMatch(await text(path), /(src|href)="(https?:)?\/\/|url\(["']?(https?:)?\/\/|style="|<style|\son\w+="/);
   }
 });

@@ -84,8 +84,26 @@ async function body(request) {
   return Buffer.concat(parts);
 }
 
+// What the admin page asks for.
+export function makeState({ now = Date.now(), succeeded = 40, ...fields } = {}) {
+  return {
+    now: new Date(now).toISOString(), started_at: '2026-11-24T09:00:00.000Z', version: '0.1.0', redis: true,
+    queue: { queued: 3, in_flight: 8, pending: 11, oldest_ms: 250, owed: 12 },
+    totals: { requests: 100, hits: 30, misses: 60, joins: 10, refused: 2, succeeded, failed: 1, retries: 4 },
+    workers: [
+      { name: 'alpha.1', hands: 2, batch: 8, credits: 30, in_flight: 2, draining: false, silent_ms: 120,
+        models: [{ name: MODEL.name, version: MODEL.version }],
+        report: { busy: 1, done: 38, failed: 0, hand_deaths: 0, refusals: [{ model: 'resnet50', reason: 'Einsum is not supported' }] } },
+      { name: 'beta.2', hands: 4, batch: 8, credits: 0, in_flight: 6, draining: true, silent_ms: 90, models: [] },
+    ],
+    models: [{ name: MODEL.name, version: MODEL.version, default: true, current: true, labels: 10, workers: 2 }],
+    ...fields,
+  };
+}
+
 class Mock {
   models = [MODEL];
+  state = makeState; // what /api/v1/admin/state answers
   requests = [];
   known = new Map(); // id -> prediction
   #next = new Map(); // 'METHOD /path' -> handlers
@@ -132,6 +150,9 @@ class Mock {
     if (queued) queued(asked, response);
     else if (!path.startsWith('/api/')) await this.#file(path, request, response);
     else if (path === '/api/v1/models') send(response, 200, { models: this.models });
+    else if (path === '/api/v1/admin/state') send(response, 200, this.state());
+    else if (path === '/api/v1/admin/predictions') send(response, 200, { predictions: [...this.known.values()].reverse() });
+    else if (request.method === 'DELETE') this.#delete(path, response);
     else if (request.method === 'POST') this.#post(asked, query, response);
     else this.#get(path, query, response);
   }
@@ -147,6 +168,12 @@ class Mock {
     return send(response, 200, this.known.get(id), {
       'Cache-Status': hit ? 'convoy; hit' : 'convoy; fwd=miss; stored', 'Preference-Applied': 'wait=10',
     });
+  }
+
+  #delete(path, response) {
+    if (!this.known.delete(path.split('/').pop())) return problem(response, 404, 'unknown-prediction');
+    response.writeHead(204);
+    return response.end();
   }
 
   #get(path, query, response) {
