@@ -12,7 +12,7 @@
 static const struct settings photo_defaults = {
     .architecture = "airbench",
     .width = 1,
-    .rate = 4,
+    .rate = 40,
     .momentum = 0.85,
     .weight_decay = 0.0153,
     .smoothing = 0.1,
@@ -22,7 +22,6 @@ static const struct settings photo_defaults = {
     .zoom = 0.25,
     .balance = 1,
     .patience = -1,
-    .frozen = -1,
     .feature_rate = 0.5,
 };
 
@@ -53,22 +52,21 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "pictures unlike photographs"},
 
         {"size", "PIXELS", OPTION_INT, &s->side, 0, 512,
-         "side of the network's input for photos; 0: 64, or 32 "
-         "where they are not larger"},
+         "side of the network's input for photos; 0: 48, or 32 "
+         "where they are smaller than that; more costs time with its square"},
         {"epochs", "N", OPTION_INT, &s->epochs, 1, 100000,
          "times that each image is seen; photos: by their number"},
         {"batch", "N", OPTION_INT, &s->batch, 1, 65536,
          "images a step; photos: by their number"},
         {"lr", "RATE", OPTION_NUMBER, &s->rate, 0, 0,
-         "peak learning rate per 1024 images; photos: 4. Less "
+         "peak learning rate per 1024 images; photos: 40. Less "
          "where the loss jumps, more where it "
          "creeps"},
         {"feature-lr", "F", OPTION_NUMBER, &s->feature_rate, 0, 10,
          "times that, for features that were brought along; "
          "photos: 0.5"},
         {"frozen", "N", OPTION_INT, &s->frozen, 0, 100000,
-         "first epochs that leave those features as they are; "
-         "photos: a tenth"},
+         "first epochs that leave those features as they are"},
         {"patience", "N", OPTION_INT, &s->patience, 0, 100000,
          "stop after so many epochs without a better one, and "
          "keep the best; 0: go to the end and "
@@ -281,9 +279,10 @@ int command_resume(struct command *c, const char *checkpoint, int argc,
 
 /* ---- what the photos decide ---------------------------------------------- */
 
-#define IMAGES_SEEN 20000 /* what a fine-tuning needs, measured */
-#define EPOCHS_LEAST 10
-#define EPOCHS_MOST 60
+#define IMAGES_SEEN 8000 /* what a fine-tuning needs, measured */
+#define SCRATCH 6        /* times that, from nothing */
+#define EPOCHS_LEAST 8
+#define EPOCHS_MOST 100
 #define STEPS_LEAST 10 /* an epoch */
 #define BATCH_LEAST 16
 #define BATCH_MOST 256
@@ -298,7 +297,7 @@ void command_fit(struct command *c, const struct photos *photos) {
     s->side = photos->set.shape.width;
     s->validation = photos->held_out;
     if (s->epochs == 0)
-        s->epochs = bounded((c->scratch ? 4 : 1) * IMAGES_SEEN / count,
+        s->epochs = bounded((c->scratch ? SCRATCH : 1) * IMAGES_SEEN / count,
                             EPOCHS_LEAST, EPOCHS_MOST);
     if (s->batch == 0)
         for (s->batch = BATCH_LEAST;
@@ -308,8 +307,6 @@ void command_fit(struct command *c, const struct photos *photos) {
         s->translate = s->side / 8;
     if (s->patience < 0)
         s->patience = s->validation > 0 ? (s->epochs + 1) / 2 : 0;
-    if (s->frozen < 0)
-        s->frozen = c->scratch ? 0 : s->epochs / 10;
 }
 
 /* ---- the command again --------------------------------------------------- */

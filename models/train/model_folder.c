@@ -141,8 +141,7 @@ static json_t *config(struct trainer *t, const struct outcome *outcome) {
 
 /* ---- the folder ---------------------------------------------------------- */
 
-/* "models/zoo/cifar10-airbench/" -> "cifar10-airbench" */
-static void folder_name(const char *folder, char name[NAME_MAX + 1]) {
+void model_folder_name(const char *folder, char *name) {
     size_t end = strlen(folder);
     while (end > 1 && folder[end - 1] == '/')
         end--;
@@ -177,7 +176,7 @@ int model_folder_write(const char *folder, struct trainer *t,
                     outcome->temperature, &onnx_size, err);
     if (!onnx)
         return -1;
-    folder_name(folder, name);
+    model_folder_name(folder, name);
     card = card_text(t, name, outcome, &card_size, err);
     if (!card)
         goto fail;

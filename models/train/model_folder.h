@@ -21,6 +21,10 @@
 #include "models/train/card.h"
 #include "models/train/trainer.h"
 
+/* "models/zoo/cifar10-airbench/" -> "cifar10-airbench", into NAME_MAX + 1
+ * bytes. */
+void model_folder_name(const char *folder, char *name);
+
 /* The folder must be there. */
 int model_folder_write(const char *folder, struct trainer *t,
                        const struct outcome *outcome, struct err *err);

@@ -5,6 +5,7 @@
 #include "models/train/command.h"
 #include "models/train/model_folder.h"
 #include "models/train/progress.h"
+#include "models/train/report.h"
 #include "models/train/transfer.h"
 
 #include <errno.h>
@@ -22,7 +23,9 @@
 /* What a run works on and with. */
 struct run {
     struct command *command;
-    char checkpoint[PATH_MAX];
+    char checkpoint[PATH_MAX], report[PATH_MAX];
+    char text[COMMAND_TEXT]; /* the command, written out */
+    char name[NAME_MAX + 1]; /* of the model */
     bool has_photos;
     struct photos photos;  /* of --folder, */
     struct dataset images; /* of --cifar10 */
@@ -149,6 +152,27 @@ static int start(struct run *run, struct trainer *t, struct err *err) {
     return 0;
 }
 
+/* ---- the report --------------------------------------------------------- */
+
+/* A run is worth more than its report: where that cannot be written, the run
+ * goes on. */
+static void write_report(struct run *run, struct trainer *t, bool running) {
+    struct err err = {0};
+    const struct report report = {.trainer = t,
+                                  .photos =
+                                      run->has_photos ? &run->photos : NULL,
+                                  .name = run->name,
+                                  .command = run->text,
+                                  .temperature = run->command->temperature,
+                                  .running = running};
+    if (report_write(run->report, &report, &err) < 0)
+        fprintf(stderr, COMMAND_PROGRAM ": %s\n", err.text);
+}
+
+static void report_epoch(void *arg, struct trainer *t) {
+    write_report(arg, t, true);
+}
+
 /* ---- the end ------------------------------------------------------------- */
 
 static void print_result(const struct command *c, const struct trainer *t,
@@ -205,17 +229,16 @@ static void calibrate(const struct command *c, struct trainer *t,
 
 static int finish(struct run *run, struct trainer *t, struct err *err) {
     struct command *c = run->command;
-    char command[COMMAND_TEXT];
-    struct outcome outcome = {.command = command,
+    struct outcome outcome = {.command = run->text,
                               .photos = run->has_photos ? &run->photos : NULL,
                               .write_labels = c->export_labels};
     if (trainer_epochs_done(t) == 0)
         return err_set(err, "%s: nothing has been learned yet", c->out);
     trainer_use_best(t);
     calibrate(c, t, &outcome);
-    command_text(c, command);
     if (model_folder_write(c->out, t, &outcome, err) < 0)
         return -1;
+    write_report(run, t, false);
     print_result(c, t, &outcome);
     return 0;
 }
@@ -225,14 +248,21 @@ static int finish(struct run *run, struct trainer *t, struct err *err) {
 static int train(struct run *run, struct trainer *t, struct err *err) {
     struct command *c = run->command;
     struct progress progress;
-    const struct trainer_watch watch = {.progress = &progress, .stop = &stop};
+    const struct trainer_watch watch = {.progress = &progress,
+                                        .stop = &stop,
+                                        .epoch = report_epoch,
+                                        .arg = run};
 
     if (start(run, t, err) < 0)
         return -1;
+    command_text(c, run->text);
+    fprintf(stderr, "to watch it: %s\n", run->report);
     progress_open(&progress, stderr, c->settings.epochs,
                   trainer_epochs_done(t));
     catch_signals();
     int rc = c->export ? 0 : trainer_run(t, run->checkpoint, &watch, err);
+    if (rc > 0 && trainer_epochs_done(t) > 0)
+        write_report(run, t, false);
     if (rc > 0)
         return tell_stopped(c, t, run->checkpoint, err);
     if (rc < 0)
@@ -246,6 +276,8 @@ static int prepare_folder(struct run *run, int argc, char **argv,
     if (snprintf(run->checkpoint, PATH_MAX, "%s/checkpoint", c->out) >=
         PATH_MAX)
         return err_set(err, "%s: the name is too long", c->out);
+    snprintf(run->report, PATH_MAX, "%s/report.html", c->out);
+    model_folder_name(c->out, run->name);
     if (c->resume)
         return command_resume(c, run->checkpoint, argc, argv, err);
     if (mkdir(c->out, 0777) < 0 && errno != EEXIST)

@@ -5,6 +5,7 @@
 #include "models/nn/graph.h"
 #include "models/nn/onnx.h"
 #include "models/train/augment.h"
+#include "models/train/model_folder.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -78,21 +79,12 @@ static int check_pixels(const struct transfer *model, const char *folder,
     return rc;
 }
 
-static void name_it(struct transfer *model, const char *folder) {
-    size_t end = strlen(folder);
-    while (end > 1 && folder[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && folder[begin - 1] != '/')
-        begin--;
-    snprintf(model->name, sizeof model->name, "%.*s", (int)(end - begin),
-             folder + begin);
-}
-
 int transfer_open(struct transfer *model, const char *folder, struct err *err) {
+    char name[NAME_MAX + 1];
     size_t size;
     *model = (struct transfer){0};
-    name_it(model, folder);
+    model_folder_name(folder, name);
+    snprintf(model->name, sizeof model->name, "%s", name);
     if (read_config(model, folder, err) < 0)
         return -1;
     void *onnx = read_part(folder, "model.onnx", ONNX_BYTES_MAX, &size, err);

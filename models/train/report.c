@@ -1,0 +1,254 @@
+#include "models/train/report.h"
+
+#include "common/file.h"
+#include "models/train/progress.h"
+#include "models/train/report_page.h"
+
+#include <stdlib.h>
+
+#define RELOAD_SECONDS 15
+#define FINDINGS_SHOWN 40 /* of a kind */
+
+void page_text(const struct page *p, const char *text) {
+    for (; *text; text++)
+        switch (*text) {
+        case '<':
+            fputs("&lt;", p->out);
+            break;
+        case '>':
+            fputs("&gt;", p->out);
+            break;
+        case '&':
+            fputs("&amp;", p->out);
+            break;
+        case '"':
+            fputs("&quot;", p->out);
+            break;
+        default:
+            fputc(*text, p->out);
+        }
+}
+
+void page_section(const struct page *p, const char *class, const char *title,
+                  const char *sentence) {
+    fprintf(p->out,
+            "<section class=\"%s\"><h2>%s</h2><p class=\"soft\">%s</p>\n",
+            class, title, sentence);
+}
+
+/* ---- the top of the page ------------------------------------------------- */
+
+static void put_head(const struct page *p) {
+    fprintf(p->out, "<!doctype html>\n<html lang=\"en\"><head>"
+                    "<meta charset=\"utf-8\"><meta name=\"viewport\" "
+                    "content=\"width=device-width,initial-scale=1\">"
+                    "<meta name=\"color-scheme\" content=\"light dark\">");
+    if (p->report->running)
+        fprintf(p->out, "<meta http-equiv=\"refresh\" content=\"%d\">",
+                RELOAD_SECONDS);
+    fprintf(p->out, "<title>");
+    page_text(p, p->report->name);
+    fprintf(p->out,
+            " in training</title><style>%s</style></head>\n<body>"
+            "<main>\n",
+            report_style);
+}
+
+static void put_header(const struct page *p) {
+    int done = trainer_epochs_done(p->trainer);
+    int epochs = trainer_settings(p->trainer)->epochs;
+    bool running = p->report->running;
+    char time[32];
+    progress_time(trainer_seconds(p->trainer), time);
+    fprintf(p->out, "<header><h1>");
+    page_text(p, p->report->name);
+    fprintf(p->out,
+            "</h1><p><span class=\"state%s\">%s</span> <span "
+            "class=\"soft\">epoch %d of %d, %s of training</span></p>",
+            running ? " on" : "",
+            running                        ? "training"
+            : trainer_finished(p->trainer) ? "finished"
+                                           : "stopped",
+            done, epochs, time);
+    if (running)
+        fprintf(p->out,
+                "<div class=\"bar\"><i style=\"width:%.1f%%\"></i>"
+                "</div>",
+                100.0 * done / epochs);
+    fprintf(p->out, "</header>\n");
+}
+
+static void put_tile(const struct page *p, const char *value,
+                     const char *label) {
+    fprintf(p->out,
+            "<div class=\"tile\"><b>%s</b><span class=\"soft\">%s</span>"
+            "</div>",
+            value, label);
+}
+
+static double error_now(const struct page *p) {
+    struct calibration c = {0};
+    calibration_measure(&c, trainer_validation_logits(p->trainer),
+                        p->held_out->labels, p->held_out->count, p->classes,
+                        p->temperature);
+    return calibration_error(&c);
+}
+
+static void put_tiles(const struct page *p) {
+    const struct trainer *t = p->trainer;
+    int best = trainer_best_epoch(t), done = trainer_epochs_done(t);
+    const struct epoch_record *record = trainer_epoch(t, best);
+    char text[64], label[64];
+    fprintf(p->out, "<div class=\"tiles\">");
+    if (p->held_out->count > 0) {
+        snprintf(text, sizeof text, "%.2f %%",
+                 100 * record->validation_accuracy);
+        snprintf(label, sizeof label, "of %d held-out images right, epoch %d",
+                 p->held_out->count, best + 1);
+        put_tile(p, text, label);
+        snprintf(text, sizeof text, "%.4f", error_now(p));
+        put_tile(p, text, "calibration error");
+    }
+    snprintf(text, sizeof text, "%.2f %%",
+             100 * trainer_epoch(t, done - 1)->accuracy);
+    put_tile(p, text, "of the training images right");
+    snprintf(text, sizeof text, "%d", trainer_training_set(t)->count);
+    snprintf(label, sizeof label, "images to learn from, %d classes",
+             p->classes);
+    put_tile(p, text, label);
+    snprintf(text, sizeof text, "%.0f",
+             (double)trainer_training_set(t)->count * done /
+                 trainer_seconds(t));
+    put_tile(p, text, "images a second");
+    fprintf(p->out, "</div>\n");
+}
+
+/* ---- data and settings --------------------------------------------------- */
+
+static void put_findings(const struct page *p, const struct findings *found) {
+    for (int kind = 0; kind < FINDING_KINDS; kind++) {
+        int count = findings_of(found, (enum finding_kind)kind), shown = 0;
+        if (count == 0)
+            continue;
+        fprintf(p->out, "<h3>%d %s</h3><ul>", count,
+                finding_title((enum finding_kind)kind));
+        for (int i = 0; i < found->count && shown < FINDINGS_SHOWN; i++)
+            if (found->items[i].kind == (enum finding_kind)kind) {
+                fprintf(p->out, "<li>");
+                page_text(p, found->items[i].text ? found->items[i].text : "?");
+                fprintf(p->out, "</li>");
+                shown++;
+            }
+        if (count > shown)
+            fprintf(p->out, "<li>and %d more</li>", count - shown);
+        fprintf(p->out, "</ul>");
+    }
+}
+
+static void put_photos(const struct page *p) {
+    const struct photos *photos = p->report->photos;
+    int most = 1;
+    page_section(p, "", "The photos",
+                 photos->found.count > 0
+                     ? "How many of each class, and what was found wrong."
+                     : "How many of each class. Nothing was found wrong.");
+    for (int i = 0; i < p->classes; i++)
+        if (photos->class_counts[i] > most)
+            most = photos->class_counts[i];
+    fprintf(p->out, "<div class=\"rows\">");
+    for (int i = 0; i < p->classes; i++) {
+        fprintf(p->out, "<div class=\"row\"><span>");
+        page_text(p, p->names[i]);
+        fprintf(p->out,
+                "</span><div class=\"bar\"><i style=\"width:%.1f%%\"></i>"
+                "</div><span>%d</span><span></span></div>",
+                100.0 * photos->class_counts[i] / most,
+                photos->class_counts[i]);
+    }
+    fprintf(p->out, "</div>");
+    put_findings(p, &photos->found);
+    fprintf(p->out, "</section>\n");
+}
+
+static void put_command(const struct page *p) {
+    page_section(p, p->report->photos ? "" : "wide", "The same again",
+                 "With all settings written out. Same photos, seed and kind "
+                 "of processor: the same network, bit for bit.");
+    fprintf(p->out, "<pre>");
+    page_text(p, p->report->command);
+    fprintf(p->out, "</pre></section>\n");
+}
+
+/* ---- the page ------------------------------------------------------------ */
+
+static int judge(struct page *p, struct err *err) {
+    const float *logits = trainer_validation_logits(p->trainer);
+    size_t count = (size_t)p->held_out->count;
+    double *probabilities = malloc((size_t)p->classes * sizeof *probabilities);
+    p->named = malloc((count + 1) * sizeof *p->named);
+    p->scores = malloc((count + 1) * sizeof *p->scores);
+    p->truth = malloc((count + 1) * sizeof *p->truth);
+    if (!probabilities || !p->named || !p->scores || !p->truth) {
+        free(probabilities);
+        return err_set(err, "no memory for the report");
+    }
+    if (!(p->temperature > 0))
+        p->temperature = calibration_temperature(
+            logits, p->held_out->labels, p->held_out->count, p->classes);
+    for (size_t i = 0; i < count; i++, logits += p->classes) {
+        p->named[i] = calibration_softmax(logits, p->classes, p->temperature,
+                                          probabilities);
+        p->scores[i] = probabilities[p->named[i]];
+        p->truth[i] = probabilities[p->held_out->labels[i]];
+    }
+    free(probabilities);
+    return 0;
+}
+
+static void put_page(const struct page *p) {
+    put_head(p);
+    put_header(p);
+    put_tiles(p);
+    fprintf(p->out, "<div class=\"grid\">\n");
+    page_curves(p);
+    if (p->held_out->count > 0) {
+        page_reliability(p);
+        page_confusion(p);
+        page_classes(p);
+        page_mistakes(p);
+    }
+    if (p->report->photos)
+        put_photos(p);
+    put_command(p);
+    fprintf(p->out, "</div></main></body></html>\n");
+}
+
+int report_write(const char *path, const struct report *report,
+                 struct err *err) {
+    const struct dataset *held_out = trainer_validation_set(report->trainer);
+    struct page p = {.report = report,
+                     .trainer = report->trainer,
+                     .held_out = held_out,
+                     .names = held_out->names,
+                     .classes = held_out->classes,
+                     .temperature = report->temperature};
+    char *text = NULL;
+    size_t size = 0;
+    int rc = -1;
+    p.out = open_memstream(&text, &size);
+    if (!p.out || judge(&p, err) < 0)
+        goto fail;
+    put_page(&p);
+    int closed = fclose(p.out);
+    p.out = NULL;
+    rc = closed != 0 ? err_set(err, "no memory for the report")
+                     : file_write(path, text, size, err);
+fail:
+    if (p.out)
+        fclose(p.out);
+    free(text);
+    free(p.named);
+    free(p.scores);
+    free(p.truth);
+    return rc;
+}
