@@ -91,17 +91,25 @@ static size_t count_weights(const struct conv *conv) {
     return (size_t)planes_of(tile_of(conv)) * weights_plane(conv);
 }
 
-/* G of F(2x2, 3x3) and F(4x4, 3x3). */
+/* G of F(2x2, 3x3) and F(4x4, 3x3): a point x gives 1, x, x^2, divided by the
+ * product of its distances to the others. */
+#define P WINOGRAD_P
+#define Q WINOGRAD_Q
+#define POINT(x, distances)                                                    \
+    { 1 / (distances), (x) / (distances), (x) * (x) / (distances) }
 static const double g_2[4][3] = {
     {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
 static const double g_4[6][3] = {
-    {1 / 4.0, 0, 0},
-    {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-    {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-    {1 / 24.0, 1 / 12.0, 1 / 6.0},
-    {1 / 24.0, -1 / 12.0, 1 / 6.0},
+    {1 / (P * P * Q * Q), 0, 0},
+    POINT(P, 2 * P * P * (P * P - Q * Q)),
+    POINT(-P, 2 * P * P * (P * P - Q * Q)),
+    POINT(Q, 2 * Q * Q * (Q * Q - P * P)),
+    POINT(-Q, 2 * Q * Q * (Q * Q - P * P)),
     {0, 0, 1},
 };
+#undef POINT
+#undef P
+#undef Q
 
 /* Element (i, j) of G g G'. */
 static float transformed(const double (*g)[3], const float *w, int i, int j) {

@@ -59,6 +59,10 @@ struct im2col_call {
     ptrdiff_t ld; /* floats from row to row */
 };
 
+/* The points that F(4x4, 3x3) is built on (winograd.inc), beside 0. */
+#define WINOGRAD_P 0.75
+#define WINOGRAD_Q 1.5
+
 /* Winograd's transforms of tiles first..first + count - 1, counted through
  * (n, tiles_y, tiles_x). A tile's patch of (tile + 2)^2 numbers a channel goes
  * to as many planes of (count, channels). */
