@@ -125,7 +125,7 @@ INTEGRATION_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out \
                    tests/integration/test_%,$(wildcard tests/integration/*.c)))
 $(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
 	@mkdir -p $(@D) && echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz -lzmq
 
 # Programs with fault points (common/fault.h), for tests/faults alone: what has
 # such points is compiled anew, the rest comes from the same libraries.
