@@ -154,6 +154,15 @@ $(FAULTS_CHECKER): $(filter-out %/point.o,$(patsubst %.c,$(BUILD)/%.o,\
                    $(call lib,classifier) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON) -lcurl
 
+# The checker of tests/hosts, with the clients of the former.
+HOSTS_CHECKER := $(BUILD)/tests/hosts/hosts
+$(HOSTS_CHECKER): $(BUILD)/tests/hosts/main.o \
+                  $(patsubst %,$(BUILD)/tests/faults/%.o,\
+                  clients history http oracle verdict) \
+                  $(BUILD)/tests/integration/picture.o \
+                  $(call lib,classifier) $(call lib,nn) $(call lib,common)
+	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON) -lcurl
+
 CONFORMANCE := $(BUILD)/tests/conformance/conformance
 CONFORMANCE_OBJ := $(call objects,tests/conformance/*.c)
 $(CONFORMANCE_OBJ): | $(BUILD)/gen/onnx.pb-c.c
@@ -172,11 +181,14 @@ $(FUZZ): %: %.o $(filter %.o,$(FUZZ_MAIN)) $(ALL_LIBS)
 
 .SECONDARY:
 
-.PHONY: test-programs integration-programs fuzz-programs faults-programs
-test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE) faults-programs
+.PHONY: test-programs integration-programs fuzz-programs faults-programs \
+        hosts-programs
+test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE) faults-programs \
+               hosts-programs
 integration-programs: $(INTEGRATION)
 fuzz-programs: $(FUZZ)
 faults-programs: $(FAULT_PROGRAMS) $(FAULTS_CHECKER)
+hosts-programs: $(HOSTS_CHECKER)
 
 .PHONY: unit
 unit: $(UNIT)               ## build and run the unit tests
