@@ -175,12 +175,13 @@ static json_t *model_to_json(const struct job_model *model) {
     json_t *labels = json_array();
     for (int i = 0; i < model->label_count; i++)
         json_array_append_new(labels, json_string(model->labels[i]));
-    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:I}", "name",
-                     model->name, "version", model->version, "labels", labels,
-                     "width", model->width, "height", model->height,
-                     "explainable", model->explainable, "default",
-                     model->is_default, "retiring", model->retiring,
-                     "placed_ms", (json_int_t)model->placed_ms);
+    return json_pack(
+        "{s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:s*, s:b, s:I}", "name",
+        model->name, "version", model->version, "labels", labels, "width",
+        model->width, "height", model->height, "explainable",
+        model->explainable, "default", model->is_default, "explains",
+        *model->explains ? model->explains : NULL, "retiring", model->retiring,
+        "placed_ms", (json_int_t)model->placed_ms);
 }
 
 char *job_advert_encode(const struct job_advert *advert) {
@@ -280,7 +281,9 @@ static int read_model(const json_t *root, struct job_model *model,
         read_int(root, "width", SIDE_MAX, &model->width, err) < 0 ||
         read_int(root, "height", SIDE_MAX, &model->height, err) < 0 ||
         read_bool(root, "explainable", &model->explainable, err) < 0 ||
-        read_bool(root, "default", &model->is_default, err) < 0)
+        read_bool(root, "default", &model->is_default, err) < 0 ||
+        (json_object_get(root, "explains") &&
+         read_name(root, "explains", model->explains, err) < 0))
         return -1;
     model->retiring = json_is_true(json_object_get(root, "retiring"));
     model->placed_ms = json_integer_value(json_object_get(root, "placed_ms"));

@@ -19,7 +19,7 @@
  *   worker -> front
  *     READY      a worker is there (again): body is its JSON advertisement,
  *                {"name","hands","batch","models":[{"name","version","labels",
- *                "width","height","explainable","default","retiring",
+ *                "width","height","explainable","default","explains","retiring",
  *                "placed_ms"}],"refused":[{"folder","reason"}]}; number is
  *                the credits it grants from now on (earlier ones are void)
  *     CREDIT     number more jobs are welcome
@@ -111,6 +111,8 @@ struct job_model {
     int retiring;      /* replaced: for jobs that were accepted earlier alone */
     int64_t placed_ms; /* when its files were put in place there, wall clock;
                           0: the worker does not say */
+    char explains[128]; /* the model of which this is the slow variant that
+                           finds maps by occlusion; "": it is none */
 };
 /* A model folder that the worker found and cannot serve. */
 struct job_refusal {

@@ -216,11 +216,12 @@ static json_t *describe(const struct catalogue *catalogue,
     json_t *labels = json_array();
     for (int i = 0; i < model->label_count; i++)
         json_array_append_new(labels, json_string(model->labels[i]));
-    return json_pack("{s:s, s:s, s:b, s:o, s:{s:i, s:i}, s:b, s:i}", "name",
-                     model->name, "version", model->version, "default",
+    return json_pack("{s:s, s:s, s:b, s:o, s:{s:i, s:i}, s:b, s:s*, s:i}",
+                     "name", model->name, "version", model->version, "default",
                      default_entry(catalogue) == entry, "labels", labels,
                      "input", "width", model->width, "height", model->height,
-                     "explainable", model->explainable, "workers",
+                     "explainable", model->explainable, "explains",
+                     *model->explains ? model->explains : NULL, "workers",
                      entry->workers);
 }
 

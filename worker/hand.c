@@ -67,10 +67,10 @@ static void fill_maps(struct hand *hand, struct prediction *p,
     memcpy(p->map_region, c->map_region, sizeof p->map_region);
 }
 
-static char *encode(struct hand *hand, const struct classifier *classifier,
-                    const struct batch_item *item,
+static char *encode(struct hand *hand, int model, const struct batch_item *item,
                     const struct classification *c,
                     const struct batch_answer *answer, int64_t completed_ms) {
+    const struct classifier *classifier = shelf_classifier(hand->shelf, model);
     struct prediction p = {
         .id = item->id,
         .succeeded = !c->failed,
@@ -87,7 +87,7 @@ static char *encode(struct hand *hand, const struct classifier *classifier,
     if (p.queue_ms < 0)
         p.queue_ms = 0;
     snprintf(p.model_name, sizeof p.model_name, "%s",
-             classifier_name(classifier));
+             shelf_name(hand->shelf, model));
     snprintf(p.image.format, sizeof p.image.format, "%s",
              c->format ? c->format : "");
     if (c->failed) {
@@ -175,8 +175,7 @@ static int answer_one(struct hand *hand, const struct batch *batch, int i,
         answer.failed = 1;
         return send_answer(hand, &answer, c->err.text, err);
     }
-    char *json = encode(hand, shelf_classifier(hand->shelf, batch->model), item,
-                        c, &answer, now);
+    char *json = encode(hand, batch->model, item, c, &answer, now);
     if (!json) {
         answer.failed = 1;
         return send_answer(hand, &answer, "no memory for the answer", err);
@@ -205,8 +204,13 @@ static int work(struct hand *hand, const struct frame *frame, struct err *err) {
     const struct classifier_watch watch = {begin_decode, end_decode, hand};
     struct classifier_run *run = shelf_run(hand->shelf, batch.model);
     classifier_run_watch(run, &watch);
-    classifier_run(run, hand->images, batch.count, CLASSIFIER_TOP_MAX,
-                   hand->out);
+    if (shelf_explained(hand->shelf, batch.model))
+        for (int i = 0; i < batch.count; i++)
+            classifier_run_explain(run, &hand->images[i], CLASSIFIER_TOP_MAX,
+                                   &hand->out[i]);
+    else
+        classifier_run(run, hand->images, batch.count, CLASSIFIER_TOP_MAX,
+                       hand->out);
     for (int i = 0; i < batch.count; i++) {
         if (answer_one(hand, &batch, i, err) < 0)
             return -1;

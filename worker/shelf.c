@@ -1,6 +1,7 @@
 #include "worker/shelf.h"
 
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/log.h"
 #include "common/prediction.h"
 #include "worker/stock.h"
@@ -15,6 +16,10 @@ struct shelf {
         struct classifier *classifier;
         struct classifier_run *run;
         int64_t placed_ms; /* see stock.h */
+        bool explained;    /* the variant of the model before it, which owns
+                              classifier and run */
+        char name[128];
+        char version[CLASSIFIER_VERSION_LEN + 1];
     } models[SHELF_MAX];
     struct job_refusal refused[JOB_MODELS_MAX];
     int refused_count;
@@ -60,7 +65,7 @@ static int check_name(const struct shelf *c,
                        "the folder's name becomes the model's and may have 1 "
                        "to 127 of A-Z a-z 0-9 . _ - only; rename it");
     for (int i = 0; i < c->count; i++)
-        if (strcmp(classifier_name(c->models[i].classifier), name) == 0)
+        if (strcmp(c->models[i].name, name) == 0)
             return err_set(err, "there is another model named %s", name);
     if (c->count == SHELF_MAX)
         return err_set(err, "a worker serves at most %d models", SHELF_MAX);
@@ -68,8 +73,49 @@ static int check_name(const struct shelf *c,
 }
 
 static void unload(struct shelf *c, int i) {
-    classifier_run_close(c->models[i].run);
-    classifier_free(c->models[i].classifier);
+    if (!c->models[i].explained) {
+        classifier_run_close(c->models[i].run);
+        classifier_free(c->models[i].classifier);
+    }
+}
+
+static void unload_last(struct shelf *c) {
+    c->count--;
+    unload(c, c->count);
+    if (c->models[c->count].explained) {
+        c->count--;
+        unload(c, c->count);
+    }
+}
+
+static void shelve(struct shelf *c, struct classifier *classifier,
+                   struct classifier_run *run) {
+    int i = c->count++;
+    c->models[i].classifier = classifier;
+    c->models[i].run = run;
+    c->models[i].explained = false;
+    snprintf(c->models[i].name, sizeof c->models[i].name, "%s",
+             classifier_name(classifier));
+    snprintf(c->models[i].version, sizeof c->models[i].version, "%s",
+             classifier_version(classifier));
+}
+
+/* A model without activation maps is there a second time, under a name and
+ * version of its own: so it costs nobody anything who does not ask for it, and
+ * its answers are kept apart. */
+static void shelve_explained(struct shelf *c) {
+    int i = c->count, model = i - 1;
+    char hex[DIGEST_HEX], name[256];
+    snprintf(name, sizeof name, "%s-explained", c->models[model].name);
+    if (classifier_explainable(c->models[model].classifier) || i == SHELF_MAX ||
+        !job_name_valid(name))
+        return;
+    c->models[i] = c->models[model];
+    c->models[i].explained = true;
+    memcpy(c->models[i].name, name, strlen(name) + 1);
+    digest_sha256_hex(c->models[model].version, CLASSIFIER_VERSION_LEN, hex);
+    memcpy(c->models[i].version, hex, CLASSIFIER_VERSION_LEN);
+    c->count++;
 }
 
 static int load(struct shelf *c, const char *path, int batch_max,
@@ -84,8 +130,7 @@ static int load(struct shelf *c, const char *path, int batch_max,
     run = classifier_run_open(classifier, batch_max, err);
     if (!run || warm_up(run, batch_max, err) < 0)
         goto fail;
-    c->models[c->count].classifier = classifier;
-    c->models[c->count++].run = run;
+    shelve(c, classifier, run);
     log_event(LOG_INFO, "model-loaded", "model", classifier_name(classifier),
               "version", classifier_version(classifier), "labels",
               log_number(classifier_classes(classifier), 0), "seconds",
@@ -118,25 +163,26 @@ static void load_or_refuse(struct shelf *c, const char *path, int batch_max) {
     if (load(c, path, batch_max, &err) < 0) {
         refuse(c, path, err.text);
     } else if (stock_mark(path).value != mark.value) {
-        unload(c, --c->count);
+        unload_last(c);
         refuse(c, path,
                "its files changed while they were read; it is looked "
                "at again once they stand still");
     } else {
         c->models[c->count - 1].placed_ms = mark.placed_ms;
+        shelve_explained(c);
     }
 }
 
 static void choose_default(struct shelf *c, const char *name) {
     for (int i = 0; *name && i < c->count; i++)
-        if (strcmp(classifier_name(c->models[i].classifier), name) == 0) {
+        if (strcmp(c->models[i].name, name) == 0) {
             c->default_model = i;
             return;
         }
     if (!*name || c->count == 0)
         return;
     while (c->count > 0)
-        unload(c, --c->count);
+        unload_last(c);
     refuse(c, name,
            "--default-model names it, and no model of that name is "
            "loaded");
@@ -182,16 +228,27 @@ struct classifier_run *shelf_run(const struct shelf *c, int model) {
     return c->models[model].run;
 }
 
-static int describe(const struct classifier *classifier,
-                    struct job_model *model) {
+const char *shelf_name(const struct shelf *c, int model) {
+    return c->models[model].name;
+}
+
+bool shelf_explained(const struct shelf *c, int model) {
+    return c->models[model].explained;
+}
+
+static int describe(const struct shelf *c, int at, struct job_model *model) {
+    const struct classifier *classifier = c->models[at].classifier;
+    bool explained = c->models[at].explained;
     int count = classifier_classes(classifier);
-    snprintf(model->name, sizeof model->name, "%s",
-             classifier_name(classifier));
+    snprintf(model->name, sizeof model->name, "%s", c->models[at].name);
     snprintf(model->version, sizeof model->version, "%s",
-             classifier_version(classifier));
+             c->models[at].version);
+    if (explained)
+        snprintf(model->explains, sizeof model->explains, "%s",
+                 classifier_name(classifier));
     model->width = classifier_width(classifier);
     model->height = classifier_height(classifier);
-    model->explainable = classifier_explainable(classifier);
+    model->explainable = explained || classifier_explainable(classifier);
     model->labels = calloc((size_t)count, sizeof *model->labels);
     if (!model->labels)
         return -1;
@@ -213,7 +270,7 @@ char *shelf_advert(const struct shelf *c, const char *name, int hands,
     advert.models = calloc((size_t)c->count + 1, sizeof *advert.models);
     for (int i = 0; advert.models && whole && i < c->count; i++) {
         advert.model_count++;
-        whole = describe(c->models[i].classifier, &advert.models[i]) == 0;
+        whole = describe(c, i, &advert.models[i]) == 0;
         advert.models[i].is_default = i == c->default_model;
         advert.models[i].placed_ms = c->models[i].placed_ms;
     }

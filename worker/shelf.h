@@ -33,6 +33,12 @@ int shelf_count(const struct shelf *shelf);
 const struct classifier *shelf_classifier(const struct shelf *shelf, int model);
 struct classifier_run *shelf_run(const struct shelf *shelf, int model);
 
+/* A model without activation maps is there once more, right behind itself, as
+ * NAME-explained: the same classifier, to be run by classifier_run_explain(),
+ * at fifty times the cost. */
+const char *shelf_name(const struct shelf *shelf, int model);
+bool shelf_explained(const struct shelf *shelf, int model);
+
 /* What READY says, see job.h; models in the order of their index here. */
 char *shelf_advert(const struct shelf *shelf, const char *name, int hands,
                    int batch);

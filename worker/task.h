@@ -34,7 +34,8 @@ struct task {
     size_t size;
     int model;                        /* see crew_find_model() */
     int64_t received_ms, answered_ms; /* monotonic */
-    bool alone; /* the hand died under its batch: on its own now */
+    bool alone; /* not to be in a batch with others: the hand died under the
+                   one that it was in, or it takes long */
     int losses; /* how often it was lost without being to blame */
     struct answer answer;
 };

@@ -267,6 +267,22 @@ static int take(struct classifier_run *run, const struct source *source, int i,
     return feed(run, slot, out, err);
 }
 
+/* take(), told to who watches. */
+static int take_watched(struct classifier_run *run, const struct source *source,
+                        int i, int slot, struct classification *out,
+                        struct err *err) {
+    double start = clock_seconds();
+    if (run->watch.begin)
+        run->watch.begin(run->watch.context, i);
+    int status = take(run, source, i, slot, out, err);
+    if (run->watch.end)
+        run->watch.end(run->watch.context);
+    image_trim(&run->image, KEEP_BYTES);
+    preprocess_work_trim(&run->work, KEEP_BYTES);
+    out->decode_ms = (clock_seconds() - start) * 1000;
+    return status;
+}
+
 static void classify(struct classifier_run *run, const struct source *source,
                      int count, int top_k, struct classification *out) {
     const struct classifier *c = run->c;
@@ -277,19 +293,10 @@ static void classify(struct classifier_run *run, const struct source *source,
     int fed = 0;
     for (int i = 0; i < count; i++) {
         struct err err = {0};
-        double start = clock_seconds();
-        if (run->watch.begin)
-            run->watch.begin(run->watch.context, i);
-        int status = take(run, source, i, fed, &out[i], &err);
-        if (run->watch.end)
-            run->watch.end(run->watch.context);
-        if (status < 0)
+        if (take_watched(run, source, i, fed, &out[i], &err) < 0)
             fail(&out[i], &err);
         else
             run->slots[fed++] = i;
-        image_trim(&run->image, KEEP_BYTES);
-        preprocess_work_trim(&run->work, KEEP_BYTES);
-        out[i].decode_ms = (clock_seconds() - start) * 1000;
         if (fed == run->batch_max || i == count - 1) {
             infer(run, fed, top_k, out);
             fed = 0;
@@ -368,16 +375,17 @@ void classifier_run_explain(struct classifier_run *run,
     struct source source = {.files = image};
     struct err err = {0};
     float *picture = malloc(size * sizeof *picture);
-    double start = clock_seconds();
-
-    if (!picture || take(run, &source, 0, 0, out, &err) < 0) {
-        if (!picture)
-            err_problem(&err, "worker-failed", "no memory to explain");
+    if (!picture) {
+        err_problem(&err, "worker-failed", "no memory to explain");
+        fail(out, &err);
+        return;
+    }
+    if (take_watched(run, &source, 0, 0, out, &err) < 0) {
         fail(out, &err);
         free(picture);
         return;
     }
-    out->decode_ms = (clock_seconds() - start) * 1000;
+    double start = clock_seconds();
     memcpy(picture, nn_session_input(run->session, 0), size * sizeof *picture);
     run->slots[0] = 0;
     infer(run, 1, top_k < c->classes ? top_k : c->classes, out);
@@ -386,8 +394,6 @@ void classifier_run_explain(struct classifier_run *run,
         err.problem = "worker-failed";
         fail(out, &err);
     }
-    out->infer_ms = (clock_seconds() - start) * 1000 - out->decode_ms;
-    image_trim(&run->image, KEEP_BYTES);
-    preprocess_work_trim(&run->work, KEEP_BYTES);
+    out->infer_ms = (clock_seconds() - start) * 1000;
     free(picture);
 }

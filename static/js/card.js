@@ -48,7 +48,7 @@ export class Card {
   }
 
   #listen(opacity, onRemove) {
-    const { fade, remove, retry, shrink: smaller } = this.#parts;
+    const { explain, fade, remove, retry, shrink: smaller } = this.#parts;
     this.#submission.addEventListener('change', () => this.draw());
     fade.value = opacity.value;
     this.#heatmap.opacity = opacity.value / 100;
@@ -63,6 +63,7 @@ export class Card {
       else this.#submission.retry();
     });
     smaller.addEventListener('click', () => this.#sendSmaller());
+    explain.addEventListener('click', () => this.#submission.explain());
   }
 
   // ---- the photo ----
@@ -154,11 +155,13 @@ export class Card {
   }
 
   #drawAnswer(succeeded) {
-    const { answer, fading, mapnote } = this.#parts;
+    const { answer, explain, fading, mapnote } = this.#parts;
     const { prediction } = this.#submission;
     answer.hidden = !succeeded;
     fading.hidden = !succeeded || !prediction.links?.heatmap;
+    explain.hidden = !succeeded || prediction.links?.heatmap || !this.#submission.explainer;
     if (!succeeded) {
+      mapnote.hidden = true;
       this.#drawn = null;
       this.#heatmap.hide();
       return;

@@ -57,10 +57,10 @@ export class Knowledge {
 
   #drawChooser() {
     const { chooser, select } = this.#nodes;
-    const { list } = this.#models;
+    const { choices } = this.#models;
     const wanted = select.value || this.#models.default?.name;
-    const options = list.map(({ name }) => new Option(name, name, false, name === wanted));
+    const options = choices.map(({ name }) => new Option(name, name, false, name === wanted));
     select.replaceChildren(...options);
-    chooser.hidden = list.length < 2;
+    chooser.hidden = choices.length < 2;
   }
 }

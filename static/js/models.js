@@ -20,6 +20,16 @@ export class Models extends EventTarget {
     return this.list.find((model) => model.default) ?? this.list[0] ?? null;
   }
 
+  // What a visitor may choose from: not the variants that explain others.
+  get choices() {
+    return this.list.filter((model) => !model.explains);
+  }
+
+  // Name of the model that finds maps for one that has none, or null.
+  explainer(name) {
+    return this.list.find((model) => model.explains === name)?.name ?? null;
+  }
+
   find(name) {
     return this.list.find((model) => model.name === name) ?? this.default;
   }

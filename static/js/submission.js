@@ -86,6 +86,18 @@ export class Submission extends EventTarget {
     return this.run();
   }
 
+  // The model that can say where this one looked, or null.
+  get explainer() {
+    return this.prediction && this.#models.explainer(this.prediction.model.name);
+  }
+
+  // Asks that model instead.
+  explain() {
+    this.model = this.explainer;
+    this.#id = null;
+    return this.retry();
+  }
+
   // Ends a pause before its time.
   resume() {
     this.#wake?.();

@@ -340,7 +340,24 @@ describe('the activation map', () => {
     assert.equal(await page.getByRole('radio').count(), 0);
     assert.equal(await page.locator('.bar').count(), SCORES.length);
     assert.match(await part(page, 'mapnote').innerText(), /no activation maps/);
+    assert.equal(await part(page, 'explain').isVisible(), false);
   }, { mock: (mock) => { mock.models = [{ ...MODEL, explainable: false }]; } }));
+
+  test('is found out on demand by a model without maps that has a variant which can', () => visit(async (page) => {
+    await drop(page, [image(44)]);
+    await card(page, 'succeeded').waitFor();
+    assert.equal(await page.getByLabel('Model', { exact: true }).isVisible(), false);
+    await page.getByRole('button', { name: 'Find out where it looks' }).click();
+    await part(page, 'map').waitFor();
+    assert.equal(await part(page, 'explain').isVisible(), false);
+    assert.equal(await part(page, 'model').innerText(), `${MODEL.name}-explained`);
+  }, {
+    mock: (mock) => {
+      const { name } = MODEL;
+      const variant = { ...MODEL, name: `${name}-explained`, version: 'fedcba987654', default: false, explains: name };
+      mock.models = [{ ...MODEL, explainable: false }, variant];
+    },
+  }));
 });
 
 describe('models', () => {

@@ -245,6 +245,12 @@ void classifier_run(struct classifier_run *run,
     }
 }
 
+void classifier_run_explain(struct classifier_run *run,
+                            const struct classifier_image *image, int top_k,
+                            struct classification *out) {
+    classifier_run(run, image, 1, top_k, out);
+}
+
 void classifier_run_pixels(struct classifier_run *run,
                            const uint8_t *const *rgb, int width, int height,
                            int count, int top_k, struct classification *out) {

@@ -1,5 +1,6 @@
 /* Real hands in their sandbox: every kind of image through decoder, network and
  * map, and files that are none. */
+#include "tests/unit/quarter_model.h"
 #include "tests/unit/worker_bench.h"
 
 #include "common/file.h"
@@ -111,12 +112,50 @@ static void hand_knows_a_cat(void **state) {
     prediction_free(&p);
 }
 
+/* It is there twice, and explained under the second version alone. */
+static void hand_explains_a_network_without_maps(void **state) {
+    (void)state;
+    char folder[] = "/tmp/convoy-test-XXXXXX";
+    unsigned char bmp[QUARTER_BMP_SIZE];
+    struct job_advert advert;
+    struct err err;
+    assert_non_null(mkdtemp(folder));
+    quarter_model_write(folder);
+    quarter_bmp(bmp);
+    snprintf(bench.models, sizeof bench.models, "%s", folder);
+    bench_start("--hands=1");
+    assert_int_equal(
+        job_advert_decode(bench.body, strlen(bench.body), &advert, &err), 0);
+    assert_int_equal(advert.model_count, 2);
+    assert_string_equal(advert.models[0].name, strrchr(folder, '/') + 1);
+    assert_string_equal(advert.models[1].explains, advert.models[0].name);
+    assert_false(advert.models[0].explainable);
+    assert_true(advert.models[1].explainable);
+    for (int i = 0; i < 2; i++) {
+        strcpy(version, advert.models[i].version);
+        struct prediction p = classify(bmp, sizeof bmp);
+        assert_true(p.succeeded);
+        assert_string_equal(p.model_name, advert.models[i].name);
+        assert_int_equal(p.top[0].index, 0);
+        assert_int_equal(p.map_count, i == 0 ? 0 : 2);
+        if (i == 1) {
+            int last = p.map_width * p.map_height - 1;
+            assert_int_equal(p.maps[0], 0);
+            assert_int_equal(p.maps[last], 255);
+        }
+        prediction_free(&p);
+    }
+    job_advert_free(&advert);
+    quarter_model_remove(folder);
+}
+
 int main(int argc, char **argv) {
     bench_main(argc, argv);
     const struct CMUnitTest tests[] = {
         BENCH(hand_takes_every_kind_of_image),
         BENCH(hand_says_what_is_wrong_with_a_file),
         BENCH(hand_knows_a_cat),
+        BENCH(hand_explains_a_network_without_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,7 +200,7 @@ static void job_name_valid_keeps_urls_and_keys_clean(void **state) {
 static char *labels[] = {"cat", "hen \"x\"", "\xd0\xba\xd0\xbe\xd1\x82"};
 static struct job_model models[] = {
     {"one", "3f2a9c1b7d4e", labels, 3, 32, 24, 1, 1, 0, 1764000000123},
-    {"two", "000000000000", labels, 1, 224, 224, 0, 0, 1, 0},
+    {"two", "000000000000", labels, 1, 224, 224, 0, 0, 1, 0, "one"},
 };
 static struct job_refusal refused[] = {{"bad", "has no \"model.onnx\""}};
 static const struct job_advert an_advert = {"host.42", 2,       8, models,
@@ -229,6 +229,7 @@ static void job_advert_goes_there_and_back(void **state) {
         assert_int_equal(b->height, a->height);
         assert_int_equal(b->explainable, a->explainable);
         assert_int_equal(b->is_default, a->is_default);
+        assert_string_equal(b->explains, a->explains);
         assert_int_equal(b->retiring, a->retiring);
         assert_true(b->placed_ms == a->placed_ms);
     }

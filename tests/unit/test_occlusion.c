@@ -1,9 +1,8 @@
 /* Maps by occlusion: what is covered, and that a network without activation
  * maps is found to look where it does. */
-#include "common/file.h"
 #include "models/classifier/classifier.h"
 #include "models/classifier/occlusion.h"
-#include "tests/unit/network.h"
+#include "tests/unit/quarter_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { SIDE = 16, PIXELS = SIDE * SIDE };
+enum { SIDE = QUARTER_SIDE, PIXELS = SIDE * SIDE };
 
 static void occlusion_covers_a_square_with_the_mean(void **state) {
     float from[3 * PIXELS], to[3 * PIXELS];
@@ -41,64 +40,22 @@ static void occlusion_of_equal_falls_is_even(void **state) {
         assert_float_equal(cells[i], 3, 0);
 }
 
-/* Two classes: "lit" counts the light in the lower right quarter, "dark" says
- * nothing. It has no pooling, and so no activation map. */
-static void write_model(const char *folder) {
-    static float weights[2 * 3 * PIXELS];
-    struct network net = {.opset = 13};
-    char path[64];
-    for (int i = 0; i < 3 * PIXELS; i++)
-        weights[2 * i] = i % PIXELS / SIDE >= 8 && i % SIDE >= 8 ? 0.05f : 0;
-    network_input(&net, "x", 4, (int64_t[]){-1, 3, SIDE, SIDE});
-    network_floats(&net, "w", 2, (int64_t[]){3 * PIXELS, 2}, weights);
-    network_node(&net, "Flatten", "x", "flat");
-    network_node(&net, "MatMul", "flat,w", "y");
-    network_port(&net, 12, "y", 1, 2, (int64_t[]){-1, 2});
-    struct wire file = network_file(&net);
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-    FILE *out = fopen(path, "wb");
-    fwrite(file.data, 1, file.size, out);
-    fclose(out);
-    wire_free(&file);
-    snprintf(path, sizeof path, "%s/preprocessor_config.json", folder);
-    out = fopen(path, "w");
-    fprintf(out,
-            "{\"image_processor_type\": \"ViTImageProcessor\", "
-            "\"do_resize\": true, \"size\": {\"height\": %d, \"width\": %d}, "
-            "\"do_normalize\": false}",
-            SIDE, SIDE);
-    fclose(out);
-}
-
-/* 24 bits a pixel, lines from below: black, but for the lower right quarter. */
-static size_t make_bmp(unsigned char *bmp) {
-    const uint32_t head[] = {54, 40, SIDE, SIDE, 1 | 24u << 16, 0, 0,
-                             0,  0,  0,    0};
-    size_t size = 54 + 3 * PIXELS;
-    memset(bmp, 0, size);
-    memcpy(bmp, "BM", 2);
-    memcpy(bmp + 2, &(uint32_t){(uint32_t)size}, 4);
-    memcpy(bmp + 10, head, sizeof head);
-    for (int y = 0; y < 8; y++)
-        memset(bmp + 54 + (y * SIDE + 8) * 3, 255, (size_t)8 * 3);
-    return size;
-}
-
 static void occlusion_finds_where_a_network_looks(void **state) {
-    char folder[] = "/tmp/convoy-test-XXXXXX", path[64];
+    char folder[] = "/tmp/convoy-test-XXXXXX";
     static struct classification plain, explained;
-    unsigned char bmp[54 + 3 * PIXELS];
+    unsigned char bmp[QUARTER_BMP_SIZE];
     struct err err = {0};
     (void)state;
 
     assert_non_null(mkdtemp(folder));
-    write_model(folder);
+    quarter_model_write(folder);
     struct classifier *c = classifier_load(folder, &err);
     if (!c)
         fail_msg("%s", err.text);
     assert_false(classifier_explainable(c));
     struct classifier_run *run = classifier_run_open(c, 4, &err);
-    struct classifier_image image = {bmp, make_bmp(bmp)};
+    struct classifier_image image = {bmp, sizeof bmp};
+    quarter_bmp(bmp);
     classifier_run(run, &image, 1, 2, &plain);
     classifier_run_explain(run, &image, 2, &explained);
     assert_false(explained.failed);
@@ -116,11 +73,7 @@ static void occlusion_finds_where_a_network_looks(void **state) {
     }
     classifier_run_close(run);
     classifier_free(c);
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/preprocessor_config.json", folder);
-    unlink(path);
-    rmdir(folder);
+    quarter_model_remove(folder);
 }
 
 int main(void) {

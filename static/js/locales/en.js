@@ -50,6 +50,7 @@ export default {
   'bars-plain': 'Best answers',
   'no-map-label': 'There is no map for this label.',
   'no-map-model': 'This network has no activation maps.',
+  'explain': 'Find out where it looks',
   'map-failed': 'The map could not be fetched.',
 
   'from-cache': 'From cache',
