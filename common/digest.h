@@ -1,5 +1,5 @@
 /*
- * digest: SHA-256 as text.
+ * digest: SHA-256 as text, alone or keyed (HMAC, RFC 2104).
  *
  *     char hex[DIGEST_HEX];
  *     digest_sha256_hex(bytes, size, hex);          one buffer
@@ -21,6 +21,9 @@
 #define DIGEST_HEX 65 /* 64 digits and the NUL */
 
 void digest_sha256_hex(const void *bytes, size_t size, char hex[DIGEST_HEX]);
+
+void digest_hmac_hex(const void *key, size_t key_size, const void *bytes,
+                     size_t size, char hex[DIGEST_HEX]);
 
 struct digest *digest_open(void);
 void digest_add(struct digest *digest, const void *bytes, size_t size);

@@ -3,6 +3,9 @@
  *
  *     <SHA-256 of the image, 64 hex digits>-<model version, 12 hex digits>
  *
+ * or, where the front has a secret for that, HMAC-SHA-256(secret, image) in the
+ * place of the hash: then nobody else can tell the name of an image.
+ *
  *     struct id id;
  *     if (id_parse("9f86...0a08-3f2a9c1b7d4e", &id) < 0) ... 400
  *     id_make(image_sha256_hex, model_version, &id);

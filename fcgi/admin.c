@@ -106,13 +106,16 @@ void show_state(struct call *call) {
 /* ---- recent predictions -------------------------------------------------- */
 
 /* Takes the texts. What is unreadable is left out. */
-static json_t *recent_json(char **results, int count) {
+static json_t *recent_json(const struct call *call, char **results, int count) {
     json_t *predictions = json_array();
     for (int i = 0; i < count; i++) {
         struct answer answer;
         if (answer_ended(results[i], strlen(results[i]), ANSWER_TOP_K, &answer,
-                         NULL) == 0)
+                         NULL) == 0) {
+            if (call->service->id_secret)
+                answer_hide_hash(answer.doc);
             json_array_append_new(predictions, answer.doc);
+        }
         free(results[i]);
     }
     return predictions;
@@ -131,6 +134,6 @@ void list_recent(struct call *call) {
     }
     response_json(
         call->response, 200,
-        json_pack("{s:o}", "predictions", recent_json(results, count)));
+        json_pack("{s:o}", "predictions", recent_json(call, results, count)));
     response_header(call->response, "Cache-Control", "no-store");
 }

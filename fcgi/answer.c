@@ -123,3 +123,7 @@ json_t *answer_unfinished(const struct unfinished *u) {
     set(doc, "links", links_json(&u->id, false));
     return doc;
 }
+
+void answer_hide_hash(json_t *doc) {
+    json_object_del(json_object_get(doc, "image"), "sha256");
+}

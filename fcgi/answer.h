@@ -32,6 +32,9 @@ struct answer {
 int answer_ended(const char *stored, size_t len, int top_k,
                  struct answer *answer, struct err *err);
 
+/* Without image.sha256: what stands there is no hash where ids are secret. */
+void answer_hide_hash(json_t *doc);
+
 struct unfinished {
     struct id id;
     const char *model;  /* "" where it is not known */

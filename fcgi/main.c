@@ -15,7 +15,7 @@
 #define MIB (1 << 20)
 
 struct settings {
-    const char *listen, *jobs, *redis, *log_level;
+    const char *listen, *jobs, *redis, *id_secret, *log_level;
     int threads, images, pending, attempts;
     int64_t image_bytes, body_bytes, wait_ms, lease_ms, job_timeout_ms,
         orphan_ms;
@@ -30,6 +30,8 @@ static enum options_result read_settings(struct settings *s, int argc,
          "for workers: ipc://PATH or tcp://HOST:PORT, by commas"},
         {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
          "unix:PATH, HOST:PORT or redis://USER:PASSWORD@HOST:PORT"},
+        {"id-secret", "FILE", OPTION_TEXT, &s->id_secret, 0, 0,
+         "makes ids that nobody outside can compute; 16 bytes or more"},
         {"threads", "N", OPTION_INT, &s->threads, 2, 4096,
          "requests at a time; half of them may wait for an answer"},
         {"max-image", "SIZE", OPTION_SIZE, &s->image_bytes, 1, 64 * MIB,
@@ -170,8 +172,24 @@ static int serve(const struct settings *s, struct service *service,
     return 0;
 }
 
+/* A short one could be found by trying, from one image and its id. */
+#define ID_SECRET_LEAST 16
+
+static int read_id_secret(const char *path, struct secret *secret,
+                          struct err *err) {
+    if (secret_read(path, secret, err) < 0)
+        return err_prefix(err, "--id-secret");
+    if (secret->size < ID_SECRET_LEAST)
+        return err_set(err, "--id-secret: %s has fewer than %d bytes", path,
+                       ID_SECRET_LEAST);
+    return 0;
+}
+
 static int run(const struct settings *s, struct err *err) {
+    struct secret id_secret;
     sigset_t signals;
+    if (*s->id_secret && read_id_secret(s->id_secret, &id_secret, err) < 0)
+        return -1;
     block_signals(&signals);
     struct service service = {
         .limits = {.image_bytes = s->image_bytes,
@@ -182,6 +200,7 @@ static int run(const struct settings *s, struct err *err) {
         .catalogue = catalogue_open(),
         .waiters = waiters_open(s->threads / 2),
         .metrics = metrics_open(),
+        .id_secret = *s->id_secret ? &id_secret : NULL,
         .started_ms = clock_wall_ms(),
     };
     int status = -1;
@@ -201,6 +220,7 @@ int main(int argc, char **argv) {
         .listen = "run/front.sock",
         .jobs = "ipc://run/jobs.sock",
         .redis = "127.0.0.1:6379",
+        .id_secret = "",
         .log_level = "info",
         .threads = 64,
         .images = 32,

@@ -3,8 +3,12 @@
 #include "fcgi/service.h"
 
 void list_models(struct call *call) {
-    response_json(call->response, 200,
-                  catalogue_list(call->service->catalogue));
+    json_t *doc = catalogue_list(call->service->catalogue);
+    /* Can a client tell the id of an image, and so ask before it uploads? */
+    json_object_set_new(
+        doc, "ids",
+        json_string(call->service->id_secret ? "secret" : "sha256"));
+    response_json(call->response, 200, doc);
     response_header(call->response, "Cache-Control", "no-cache");
 }
 

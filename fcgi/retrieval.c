@@ -64,6 +64,8 @@ static void respond_ended(struct call *call, const struct store_state *state,
         json_decref(answer.doc);
         return;
     }
+    if (call->service->id_secret)
+        answer_hide_hash(answer.doc);
     response_json(call->response, 200, answer.doc);
     if (answer.lasting)
         respond_cacheable(call->response, answer.etag);
@@ -85,7 +87,10 @@ static void respond_unfinished(struct call *call, const struct id *id,
         .processing = state->attempts > 0,
         .poll_after_ms = poll_ms,
     };
-    response_json(call->response, 200, answer_unfinished(&unfinished));
+    json_t *doc = answer_unfinished(&unfinished);
+    if (call->service->id_secret)
+        answer_hide_hash(doc);
+    response_json(call->response, 200, doc);
     response_header(call->response, "Cache-Control", "no-store");
     wait_retry_after(call->response, poll_ms);
 }

@@ -8,6 +8,7 @@
 #ifndef CONVOY_SERVICE_H
 #define CONVOY_SERVICE_H
 
+#include "common/secret.h"
 #include "common/store.h"
 #include "fcgi/catalogue.h"
 #include "fcgi/dispatch.h"
@@ -31,7 +32,8 @@ struct service {
     struct waiters *waiters;
     struct dispatch *dispatch;
     struct metrics *metrics;
-    int64_t started_ms; /* wall clock */
+    const struct secret *id_secret; /* or NULL: ids are plain hashes */
+    int64_t started_ms;             /* wall clock */
 };
 
 struct call {

@@ -143,7 +143,7 @@ static int read_images(struct submission *submission, struct err *err) {
 static int examine(const struct submission *submission, struct entry *entry,
                    struct err *err) {
     const struct limits *limits = &submission->call->service->limits;
-    char sha256[DIGEST_HEX];
+    char hash[DIGEST_HEX];
     if (entry->size == 0)
         return err_problem(err, "no-image", "The image is empty.");
     if ((int64_t)entry->size > limits->image_bytes)
@@ -156,8 +156,13 @@ static int examine(const struct submission *submission, struct entry *entry,
     if (!entry->format)
         return err_problem(err, "unsupported-image-type",
                            "This is no PNG, JPEG, WebP, BMP or GIF image.");
-    digest_sha256_hex(entry->bytes, entry->size, sha256);
-    if (id_make(sha256, submission->model.version, &entry->id) < 0)
+    const struct secret *secret = submission->call->service->id_secret;
+    if (secret)
+        digest_hmac_hex(secret->text, secret->size, entry->bytes, entry->size,
+                        hash);
+    else
+        digest_sha256_hex(entry->bytes, entry->size, hash);
+    if (id_make(hash, submission->model.version, &entry->id) < 0)
         return err_set(err, "malformed model version");
     return 0;
 }
@@ -341,6 +346,12 @@ static bool is_unfinished(const struct entry *entry) {
     return entry->outcome != REFUSED && !entry->answer.doc;
 }
 
+/* Whoever has an id of ours must not get the image's hash along with it. */
+static void hide_hash(const struct submission *submission, json_t *doc) {
+    if (submission->call->service->id_secret)
+        answer_hide_hash(doc);
+}
+
 /* The entry as JSON; an answer's document moves into it. */
 static json_t *entry_json(const struct submission *submission,
                           struct entry *entry, int poll_ms) {
@@ -351,6 +362,7 @@ static json_t *entry_json(const struct submission *submission,
     if (entry->answer.doc) {
         json_t *doc = entry->answer.doc;
         entry->answer.doc = NULL;
+        hide_hash(submission, doc);
         return doc;
     }
     const struct unfinished unfinished = {
@@ -362,7 +374,9 @@ static json_t *entry_json(const struct submission *submission,
         .processing = entry->processing,
         .poll_after_ms = poll_ms,
     };
-    return answer_unfinished(&unfinished);
+    json_t *doc = answer_unfinished(&unfinished);
+    hide_hash(submission, doc);
+    return doc;
 }
 
 static void respond_one(const struct submission *submission) {

@@ -89,11 +89,13 @@ async function request(path, { headers, signal, timeout = ANSWER_TIMEOUT } = {})
   }
 }
 
+// The models, and whether the id of an image can be told from the file.
 export async function getModels(signal) {
   const { response, body } = await request(`${BASE}/models`, { signal });
   const header = (name) => response.headers.get(name);
   const answer = readAnswer(response.status, header, await body.text());
-  return answer.prediction.models ?? [];
+  const { models = [], ids } = answer.prediction;
+  return { models, foreseeable: ids !== 'secret' };
 }
 
 // wait: seconds that the service may hold the answer back until it is there.

@@ -11,6 +11,7 @@ const AGAIN = 3000; // ms, where it does not say
 
 export class Models extends EventTarget {
   list = [];
+  foreseeable = true; // ids can be told from the file, so ask before uploading
   problem = null; // why the list is not there
   loaded = false;
   #asked = 0;
@@ -42,7 +43,7 @@ export class Models extends EventTarget {
     clearTimeout(this.#timer);
     this.#asked = Date.now();
     try {
-      this.list = await getModels();
+      ({ models: this.list, foreseeable: this.foreseeable } = await getModels());
       this.problem = null;
       this.loaded = true;
     } catch (problem) {

@@ -4,8 +4,8 @@
 //                                                          -> failed
 //   any of them -> paused (with resumeAt) -> waiting, by itself
 //
-// It asks by the image's hash first, so that a repeat is never uploaded. What
-// the service asks to be tried later is tried later, and said so. Every change
+// It asks by the image's hash first, so that a repeat is never uploaded, unless
+// the service keeps to itself how it names images. What the service asks to be tried later is tried later, and said so. Every change
 // is a 'change' event; the card draws what it finds.
 
 import { getPrediction, postImage, Problem, problemFrom } from './api.js';
@@ -144,14 +144,14 @@ export class Submission extends EventTarget {
     if (served === false) {
       throw new Problem(type === 'image/heic' ? 'heic' : 'unsupported-image-type', { status: 415 });
     }
-    this.#sha = await sha256(bytes);
+    this.#sha = this.#models.foreseeable ? await sha256(bytes) : null;
     this.#type = type;
   }
 
   // The answer, if the service knows this image already; else null.
   async #ask() {
     const version = this.#models.version(this.model);
-    const id = this.#id ?? (this.#sha && version ? `${this.#sha}-${version}` : null);
+    const id = this.#id ?? (this.#sha && version && this.#models.foreseeable ? `${this.#sha}-${version}` : null);
     if (!id || !this.#askFirst) return null;
     this.#set('asking');
     try {

@@ -116,6 +116,16 @@ describe('an image', () => {
 });
 
 describe('a known image', () => {
+  test('is uploaded at once where ids are secret', () => visit(async (page, mock) => {
+    const file = image(7);
+    for (let round = 1; round <= 2; round++) {
+      await drop(page, [file]);
+      await card(page, 'succeeded').nth(round - 1).waitFor();
+    }
+    assert.equal(mock.count('GET', /predictions\/[0-9a-f]{64}-[0-9a-f]{12}$/), 0);
+    assert.equal(mock.count('POST', /./), 2);
+  }, { mock: (mock) => { mock.ids = 'secret'; } }));
+
   test('is recognised by its hash and not uploaded', () => visit(async (page, mock) => {
     const file = image(10);
     mock.known.set(idOf(file), makePrediction(sha256(file)));

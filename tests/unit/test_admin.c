@@ -160,6 +160,37 @@ static void forgetting_is_not_for_pages_of_other_sites(void **state) {
                      204);
 }
 
+/* ---- ids that nobody can tell ---- */
+
+static void secret_ids_are_not_hashes(void **state) {
+    (void)state;
+    static const struct secret secret = {"0123456789abcdef", 16};
+    char hex[DIGEST_HEX], path[256];
+    assert_int_equal(SUBMIT(PNG "1"), 202);
+    assert_non_null(strstr(answer.body, "sha256"));
+    service.id_secret = &secret;
+    assert_int_equal(SUBMIT(PNG "1"), 202); /* another name: not joined */
+    assert_null(strstr(answer.body, "sha256"));
+    digest_hmac_hex(secret.text, secret.size, PNG "1", strlen(PNG "1"), hex);
+    const char *id = json_string_value(json_object_get(doc, "id"));
+    assert_memory_equal(id, hex, ID_IMAGE_LEN);
+    struct id secret_id;
+    id_make(hex, FRONT_VERSION, &secret_id);
+    snprintf(path, sizeof path, PREDICTIONS "/%s", secret_id.text);
+    assert_int_equal(ASK(.path = path), 200);
+    assert_null(strstr(answer.body, "sha256"));
+    front_finish(&front, &secret_id);
+    assert_int_equal(ASK(.path = path), 200);
+    assert_null(strstr(answer.body, "sha256"));
+    assert_int_equal(SUBMIT(PNG "1"), 200);
+    assert_null(strstr(answer.body, "sha256"));
+    ASK(.path = "/api/v1/admin/predictions");
+    assert_null(strstr(answer.body, "sha256"));
+    ASK(.path = "/api/v1/models");
+    assert_string_equal(json_string_value(json_object_get(doc, "ids")),
+                        "secret");
+}
+
 /* ---- looking ---- */
 
 static int has(const char *sample) {
@@ -263,6 +294,7 @@ int main(void) {
         TEST(forgetting_takes_results),
         TEST(forgetting_takes_jobs_too),
         TEST(forgetting_is_not_for_pages_of_other_sites),
+        TEST(secret_ids_are_not_hashes),
         TEST(metrics_add_up),
         TEST(metrics_without_redis),
         TEST(state_shows_queue_workers_and_models),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -41,10 +42,39 @@ static void digest_of_pieces_is_that_of_the_whole(void **state) {
     }
 }
 
+/* RFC 4231, test cases 1, 2 and 6 (a key longer than a block). */
+static void digest_hmac_gives_the_published_vectors(void **state) {
+    (void)state;
+    static const struct {
+        int byte; /* the key is so many of these, or the text */
+        size_t count;
+        const char *key, *text, *hex;
+    } rows[] = {
+        {0x0b, 20, NULL, "Hi There",
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {0, 4, "Jefe", "what do ya want for nothing?",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {0xaa, 131, NULL,
+         "Test Using Larger Than Block-Size Key - Hash Key First",
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char key[131], hex[DIGEST_HEX];
+        if (rows[i].key)
+            memcpy(key, rows[i].key, rows[i].count);
+        else
+            memset(key, rows[i].byte, rows[i].count);
+        digest_hmac_hex(key, rows[i].count, rows[i].text, strlen(rows[i].text),
+                        hex);
+        assert_string_equal(hex, rows[i].hex);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digest_gives_the_published_vectors),
         cmocka_unit_test(digest_of_pieces_is_that_of_the_whole),
+        cmocka_unit_test(digest_hmac_gives_the_published_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

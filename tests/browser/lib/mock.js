@@ -103,6 +103,7 @@ export function makeState({ now = Date.now(), succeeded = 40, ...fields } = {}) 
 
 class Mock {
   models = [MODEL];
+  ids = 'sha256'; // or 'secret'
   state = makeState; // what /api/v1/admin/state answers
   requests = [];
   known = new Map(); // id -> prediction
@@ -149,7 +150,7 @@ class Mock {
     const queued = this.#queued(request.method, path);
     if (queued) queued(asked, response);
     else if (!path.startsWith('/api/')) await this.#file(path, request, response);
-    else if (path === '/api/v1/models') send(response, 200, { models: this.models });
+    else if (path === '/api/v1/models') send(response, 200, { models: this.models, ids: this.ids });
     else if (path === '/api/v1/admin/state') send(response, 200, this.state());
     else if (path === '/api/v1/admin/predictions') send(response, 200, { predictions: [...this.known.values()].reverse() });
     else if (request.method === 'DELETE') this.#delete(path, response);
