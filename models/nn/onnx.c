@@ -66,8 +66,35 @@ static bool shallow(const ProtobufCMessageDescriptor *descriptor,
     return true;
 }
 
+/* What unpacking may take together: a number that is one byte in the file
+ * becomes eight, an empty message a struct of a few hundred, of which a real
+ * file has some thousands. */
+#define UNPACKED_RATIO 8
+#define UNPACKED_FREE ((size_t)64 << 20)
+
+struct budget {
+    size_t left;
+    bool exceeded;
+};
+
+static void *budget_alloc(void *context, size_t size) {
+    struct budget *budget = context;
+    budget->exceeded = budget->exceeded || size > budget->left;
+    if (budget->exceeded)
+        return NULL;
+    budget->left -= size;
+    return malloc(size);
+}
+
+static void budget_free(void *context, void *block) {
+    (void)context;
+    free(block);
+}
+
 static Onnx__ModelProto *unpack(const void *bytes, size_t size,
                                 struct err *err) {
+    struct budget budget = {UNPACKED_FREE + UNPACKED_RATIO * size, false};
+    ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
     if (size > ONNX_BYTES_MAX) {
         err_set(err, "has %zu bytes, at most 2 GiB are accepted", size);
         return NULL;
@@ -77,8 +104,14 @@ static Onnx__ModelProto *unpack(const void *bytes, size_t size,
         err_set(err, "nests messages more than %d deep", DEPTH_MAX);
         return NULL;
     }
-    Onnx__ModelProto *proto = onnx__model_proto__unpack(NULL, size, bytes);
-    if (!proto)
+    Onnx__ModelProto *proto =
+        onnx__model_proto__unpack(&allocator, size, bytes);
+    if (!proto && budget.exceeded)
+        err_set(err,
+                "would take more memory than a file of %zu bytes "
+                "explains: it is made of too many small parts",
+                size);
+    else if (!proto)
         err_set(err, "is not an ONNX file, or is cut off");
     else if (!proto->graph)
         err_set(err, "is not an ONNX file: it has no graph");

@@ -200,6 +200,11 @@ static int open_stretch(struct plan *plan, const struct stretch *stretch,
         if (step->scratch > plan->scratch)
             plan->scratch = step->scratch;
     }
+    if (plan->scratch > PLAN_ARENA_MAX)
+        return err_set(err,
+                       "a batch of %d takes %zu MiB of scratch, which is "
+                       "too much",
+                       plan->batch_max, plan->scratch >> 20);
     return 0;
 }
 

@@ -278,6 +278,20 @@ static void onnx_refuses_what_is_no_onnx(void **state) {
 
 /* Attributes hold graphs, which hold nodes, which hold attributes ...: a
  * reader that recurses runs out of stack. */
+/* Millions of nodes of two bytes each, which would become structs. */
+static void onnx_takes_no_more_memory_than_the_file_explains(void **state) {
+    (void)state;
+    enum { NODES = 4 << 20 };
+    struct wire graph = {0}, model = {0}, empty = {0};
+    struct err err = {0};
+    for (int i = 0; i < NODES; i++)
+        wire_message(&graph, 1, &empty);
+    wire_message(&model, 7, &graph);
+    assert_null(onnx_parse(model.data, model.size, &err));
+    assert_non_null(strstr(err.text, "too many small parts"));
+    wire_free(&model);
+}
+
 static void onnx_refuses_deep_nesting(void **state) {
     (void)state;
     struct wire inner = {0};
@@ -367,6 +381,7 @@ int main(void) {
         cmocka_unit_test(onnx_refuses_loose_ends),
         cmocka_unit_test(onnx_takes_declared_initialisers_for_constants),
         cmocka_unit_test(onnx_refuses_what_is_no_onnx),
+        cmocka_unit_test(onnx_takes_no_more_memory_than_the_file_explains),
         cmocka_unit_test(onnx_refuses_deep_nesting),
         cmocka_unit_test(onnx_survives_truncation),
         cmocka_unit_test(onnx_survives_changed_bytes),
