@@ -21,6 +21,7 @@ void show_metrics(struct call *call) {
         .in_flight = stats.in_flight,
         .pending = stats.pending,
         .workers = stats.workers,
+        .refused = stats.refused,
         .credits = stats.credits,
         .queue_age_s = stats.queue_age_ms / 1000.0,
         .store_up = owed >= 0,

@@ -62,6 +62,7 @@ struct metrics_totals metrics_totals(const struct metrics *metrics);
 /* What is so at the moment, as others know it. */
 struct metrics_gauges {
     int queued, in_flight, pending, workers;
+    int refused; /* model folders that a worker would not load, of each */
     int64_t credits;
     double queue_age_s; /* of what waits longest; 0: nothing does */
     bool store_up;

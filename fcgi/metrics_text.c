@@ -128,6 +128,9 @@ static void gauges_text(FILE *out, const struct metrics_gauges *g) {
           (double)g->credits);
     gauge(out, "convoy_workers", "Workers that are connected and do not drain.",
           g->workers);
+    gauge(out, "convoy_models_refused",
+          "Model folders that workers could not load, each counted.",
+          g->refused);
     gauge(out, "convoy_store_up", "Whether Redis answers.", g->store_up);
     if (g->store_up)
         gauge(out, "convoy_store_pending_jobs",

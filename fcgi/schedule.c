@@ -241,6 +241,7 @@ static void publish(struct schedule *s) {
     for (struct worker *w = workers_first(s->workers); w; w = w->next) {
         stats.workers += !w->draining;
         stats.credits += w->draining ? 0 : w->credits;
+        stats.refused += w->advert.refused_count;
     }
     stats.queue_age_ms = queue_age_ms(s);
     pthread_mutex_lock(&s->mutex);

@@ -35,6 +35,7 @@ struct schedule_options {
 struct schedule_stats {
     int queued, in_flight, pending; /* pending: these and all between */
     int workers;
+    int refused; /* model folders that these could not load */
     int64_t credits;
     int64_t queue_age_ms; /* of what waits longest */
     double ms_a_job;      /* between two answers, while there is work */

@@ -184,7 +184,7 @@ static void refuse_all(struct crew *crew, const char *reason) {
     struct job_refusal *refused = calloc(1, sizeof *refused);
     struct job_advert advert = {.refused = refused, .refused_count = !!refused};
     if (refused) {
-        refused->folder = strdup("");
+        refused->folder = strdup("(all)"); /* no model has that name */
         refused->reason = strdup(reason);
         if (!refused->folder || !refused->reason)
             job_advert_free(&advert);

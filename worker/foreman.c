@@ -194,12 +194,12 @@ static json_t *describe_models(const struct foreman *f) {
     return models;
 }
 
-static json_t *describe_refused(const struct foreman *f) {
+static json_t *describe_refusals(const struct foreman *f) {
     int count;
     const struct job_refusal *refused = crew_refused(f->crew, &count);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "folder",
+        json_array_append_new(list, json_pack("{s:s, s:s}", "model",
                                               refused[i].folder, "reason",
                                               refused[i].reason));
     return list;
@@ -219,7 +219,7 @@ static void announce(struct foreman *f, int64_t now_ms) {
         f->batcher.waiting.count, "fronts", link_front_count(f->link), "done",
         (json_int_t)f->done, "failed", (json_int_t)f->failed, "hand_deaths",
         crew_deaths(f->crew), "draining", f->draining, "models",
-        describe_models(f), "refused", describe_refused(f));
+        describe_models(f), "refusals", describe_refusals(f));
     char *json = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     json_decref(doc);
     if (json)

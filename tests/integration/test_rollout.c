@@ -202,6 +202,20 @@ static void await_logged(const char *one, const char *other, int before) {
     assert_true(stack_log_lines("worker", one, other) > before);
 }
 
+/* To whoever runs the service. */
+static void assert_shown(const char *path, const char *text) {
+    struct reply reply;
+    bool shown = false;
+    for (int i = 0; i < 200 && !shown; i++) {
+        usleep(50000);
+        http_get(path, &reply);
+        shown = reply.body && strstr(reply.body, text);
+        reply_free(&reply);
+    }
+    if (!shown)
+        fail_msg("%s does not show %s", path, text);
+}
+
 /* What a new picture is answered by, when the default model is asked. */
 static void assert_answers(const char *query, const char *expected) {
     struct picture picture;
@@ -245,6 +259,8 @@ static void rollout_broken_upgrade(void **state) {
     load_go_on(load, 50);
     zoo_put_broken("pets");
     await_logged("event=model-not-loaded", "pets", refused);
+    assert_shown("/metrics", "\nconvoy_models_refused 1\n");
+    assert_shown("/api/v1/admin/state", "\"refusals\":[{\"model\":\"pets\"");
     load_go_on(load, 100);
     load_end(load);
     assert_int_equal(count_of(load, "v2"), load->answers);

@@ -31,6 +31,7 @@ static void print(void) {
                                           .in_flight = 3,
                                           .pending = 6,
                                           .workers = 4,
+                                          .refused = 2,
                                           .credits = 70000,
                                           .queue_age_s = 1.5,
                                           .store_up = true,
@@ -218,6 +219,7 @@ static void metrics_show_gauges(void **state) {
     assert_float_equal(sample("convoy_in_flight_jobs"), 3, 0);
     assert_float_equal(sample("convoy_pending_jobs"), 6, 0);
     assert_float_equal(sample("convoy_workers"), 4, 0);
+    assert_float_equal(sample("convoy_models_refused"), 2, 0);
     assert_float_equal(sample("convoy_worker_credits"), 70000, 0);
     assert_float_equal(sample("convoy_store_up"), 1, 0);
     assert_float_equal(sample("convoy_store_pending_jobs"), 9, 0);
