@@ -6,6 +6,7 @@
 #include "common/file.h"
 #include "models/tool/command.h"
 #include "models/tool/samples.h"
+#include "models/train/calibration.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,8 +26,9 @@ struct evaluation {
     atomic_int next, done, top1, top5, unread;
     atomic_int *right; /* (classes) of each class, by top 1 */
     atomic_bool failed;
-    pthread_mutex_t lock; /* over err */
+    pthread_mutex_t lock; /* over what follows */
     struct err err;
+    struct calibration calibration;
 };
 
 /* ---- the work ------------------------------------------------------------ */
@@ -45,6 +47,12 @@ static void count_answer(struct evaluation *e, int i,
             e->top1 += k == 0;
             e->right[wanted] += k == 0;
         }
+    if (!r->failed) {
+        pthread_mutex_lock(&e->lock);
+        calibration_add(&e->calibration, r->top[0].score,
+                        r->top[0].index == wanted);
+        pthread_mutex_unlock(&e->lock);
+    }
     e->done++;
 }
 
@@ -149,11 +157,12 @@ static int report(const struct evaluation *e, double seconds, int threads,
     double count = e->samples->count;
     double top1 = e->top1 / count, top5 = e->top5 / count;
     double balanced = balanced_accuracy(e);
+    double error = calibration_error(&e->calibration);
     if (json)
         return command_json(json_pack(
-            "{s:f,s:f,s:f,s:i,s:i,s:f,s:f,s:i,s:i,s:i,s:s,s:s}", "top1", top1,
-            "top5", top5, "balanced_accuracy", balanced, "images",
-            e->samples->count, "unreadable", (int)e->unread,
+            "{s:f,s:f,s:f,s:f,s:i,s:i,s:f,s:f,s:i,s:i,s:i,s:s,s:s}", "top1",
+            top1, "top5", top5, "balanced_accuracy", balanced, "ece", error,
+            "images", e->samples->count, "unreadable", (int)e->unread,
             "images_per_second", count / seconds, "seconds", seconds, "batch",
             e->batch, "views", e->views, "threads", threads, "model",
             classifier_name(e->c), "version", classifier_version(e->c)));
@@ -163,6 +172,7 @@ static int report(const struct evaluation *e, double seconds, int threads,
            e->samples->count);
     printf("  top-5              %.2f %%\n", 100 * top5);
     printf("  balanced accuracy  %.2f %%\n", 100 * balanced);
+    printf("  calibration error  %.4f (%d bins)\n", error, CALIBRATION_BINS);
     printf("  images a second    %.0f (%d threads, batches of %d, %d view%s)\n",
            count / seconds, threads, e->batch, e->views,
            e->views == 1 ? "" : "s");

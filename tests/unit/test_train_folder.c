@@ -1,0 +1,349 @@
+/* Photos to model folder as a person runs it, and what may go wrong on the
+ * way: Ctrl-C, kill -9, a full disk. */
+#include "tests/unit/train_photos.h"
+
+#include "common/file.h"
+#include "models/classifier/classifier.h"
+#include "models/train/train.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define ALL_WORDS 64
+
+struct fixture {
+    struct photo_folder folder;
+    char out[96], text[16384]; /* what the last command printed */
+};
+
+static int open_folder(void **state) {
+    static struct fixture f;
+    f = (struct fixture){0};
+    photo_folder_open(&f.folder);
+    photo_folder_add(&f.folder, "ash", 0, 16);
+    photo_folder_add(&f.folder, "birch", 0, 16);
+    photo_folder_add(&f.folder, "cedar", 0, 8);
+    snprintf(f.out, sizeof f.out, "%s/trees", f.folder.top);
+    *state = &f;
+    return 0;
+}
+
+static int close_folder(void **state) {
+    photo_folder_close(&((struct fixture *)*state)->folder);
+    return 0;
+}
+
+static const char *path_of(const struct fixture *f, const char *name) {
+    static char path[160];
+    snprintf(path, sizeof path, "%s/%s", f->out, name);
+    return path;
+}
+
+/* Runs `train` with the words of `options`, spaces between, on a small network
+ * from nothing. */
+static pid_t start(struct fixture *f, const char *options) {
+    static char words[512];
+    char *argv[ALL_WORDS] = {
+        "train",     "--folder", f->folder.photos, "--out", f->out, "--scratch",
+        "--width",   "0.1",      "--batch",        "16",    "--lr", "60",
+        "--threads", "2",        "--size",         "20"};
+    int argc = 16;
+    snprintf(words, sizeof words, "%s", options);
+    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    char printed[160];
+    snprintf(printed, sizeof printed, "%s/printed", f->folder.top);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!freopen(printed, "w", stdout) || dup2(1, 2) < 0)
+            _exit(99);
+        int status = train_main(argc, argv);
+        fflush(NULL);
+        _exit(status);
+    }
+    return child;
+}
+
+/* The exit status, or minus the signal that ended it. */
+static int finish(struct fixture *f, pid_t child) {
+    struct err err = {0};
+    int status;
+    char printed[160];
+    size_t size;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    snprintf(printed, sizeof printed, "%s/printed", f->folder.top);
+    char *text = file_read(printed, sizeof f->text - 1, &size, &err);
+    if (!text)
+        fail_msg("%s", err.text);
+    memcpy(f->text, text, size + 1);
+    free(text);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void expect(struct fixture *f, const char *options, int status,
+                   const char *said) {
+    int got = finish(f, start(f, options));
+    if (got != status || !strstr(f->text, said))
+        fail_msg("%s: status %d, not %d with \"%s\":\n%s", options, got, status,
+                 said, f->text);
+}
+
+static char *slurp(const struct fixture *f, const char *name, size_t *size) {
+    struct err err = {0};
+    char *bytes = file_read(path_of(f, name), 1 << 26, size, &err);
+    if (!bytes)
+        fail_msg("%s", err.text);
+    return bytes;
+}
+
+static void expect_text(const struct fixture *f, const char *name,
+                        const char *const *texts) {
+    size_t size;
+    char *bytes = slurp(f, name, &size);
+    for (; *texts; texts++)
+        if (!strstr(bytes, *texts))
+            fail_msg("%s does not say \"%s\"", name, *texts);
+    free(bytes);
+}
+
+/* ---- what it writes ------------------------------------------------------ */
+
+static void train_folder_tells_what_it_found(void **state) {
+    struct fixture *f = *state;
+    photo_folder_text(&f->folder, "ash/notes.txt", "no picture");
+    expect(f, "--epochs 1", 0, "ash/notes.txt: is none of JPEG");
+    assert_non_null(strstr(f->text, "cedar: 8; expect little"));
+    assert_non_null(
+        strstr(f->text, "40 photos in 3 classes, 32 to learn from and 8 held "
+                        "out, as 20 x 20 pixels"));
+}
+
+static void train_folder_writes_a_model_to_be_served(void **state) {
+    static const char *const card[] = {"# trees\n",
+                                       "Expected calibration error",
+                                       "| birch | 16 |",
+                                       "--folder photos",
+                                       "classes with very few pictures: 3",
+                                       NULL};
+    static const char *const config[] = {"\"0\": \"ash\"",
+                                         "\"2\": \"cedar\"",
+                                         "\"temperature\": ",
+                                         "\"calibration_error\": ",
+                                         "\"confidence_threshold\": ",
+                                         NULL};
+    static const char *const labels[] = {"ash\nbirch\ncedar\n", NULL};
+    struct fixture *f = *state;
+    expect(f, "--epochs 20 --patience 0 --export-labels", 0,
+           "held-out images after 20 epochs");
+    expect_text(f, "README.md", card);
+    expect_text(f, "config.json", config);
+    expect_text(f, "labels.txt", labels);
+
+    /* Served, the photos are named as they were learned. */
+    struct err err = {0};
+    struct classifier *c = classifier_load(f->out, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    struct classifier_run *run = classifier_run_open(c, 1, &err);
+    static struct classification result;
+    int right = 0;
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        size_t size;
+        snprintf(name, sizeof name, "birch/%d.bmp", i);
+        void *bytes = file_read(photo_folder_path(&f->folder, name), 1 << 20,
+                                &size, &err);
+        const struct classifier_image image = {bytes, size};
+        classifier_run(run, &image, 1, 1, &result);
+        right += !strcmp(classifier_label(c, result.top[0].index), "birch");
+        free(bytes);
+    }
+    assert_true(right >= 7);
+    assert_true(classifier_explainable(c));
+    classifier_run_close(run);
+    classifier_free(c);
+}
+
+static void train_folder_reports_in_one_file(void **state) {
+    static const char *const parts[] = {"<title>trees",
+                                        "Accuracy",
+                                        "Loss",
+                                        "Learning rate",
+                                        "Calibration",
+                                        "Who is taken for whom",
+                                        "By class",
+                                        "data:image/png;base64,",
+                                        "The photos",
+                                        "a &lt;b&gt; &amp; c",
+                                        "--folder photos",
+                                        "finished",
+                                        "prefers-color-scheme:dark",
+                                        NULL};
+    struct fixture *f = *state;
+    size_t size;
+    photo_folder_add(&f->folder, "a <b> & c", 0, 8);
+    expect(f, "--epochs 2", 0, "to watch it: ");
+    expect_text(f, "report.html", parts);
+    char *page = slurp(f, "report.html", &size);
+    assert_null(strstr(page, "http")); /* nothing from elsewhere */
+    assert_null(strstr(page, "<script"));
+    assert_null(strstr(page, f->folder.top)); /* no paths of this machine */
+    free(page);
+}
+
+static void train_folder_stops_early_and_keeps_the_best(void **state) {
+    static const char *const card[] = {"This is the best of the epochs", NULL};
+    struct fixture *f = *state;
+    expect(f, "--epochs 400 --patience 2 --json", 0, "\n{\"top1\":");
+    const char *json = strstr(f->text, "\n{\"top1\":");
+    int epochs = atoi(strstr(json, "\"epochs\":") + 9);
+    int best = atoi(strstr(json, "\"best_epoch\":") + 13);
+    assert_true(epochs < 400);
+    assert_int_equal(epochs, best + 2);
+    expect_text(f, "README.md", card);
+}
+
+static void train_folder_takes_a_temperature_from_elsewhere(void **state) {
+    static const char *const card[] = {"are divided by 0.75",
+                                       "--temperature 0.75", NULL};
+    struct fixture *f = *state;
+    expect(f, "--epochs 1 --validation 0 --temperature 0.75", 0,
+           "no images were held out");
+    expect_text(f, "README.md", card);
+}
+
+static void train_folder_chooses_augmentation_by_name(void **state) {
+    static const char *const card[] = {
+        "--no-flip --translate 2 --zoom 0 --cutout 0", NULL};
+    struct fixture *f = *state;
+    expect(f, "--epochs 1 --augment translate", 0, "1 epochs");
+    expect_text(f, "README.md", card);
+    expect(f, "--augment translate blur", 2, "\"blur\" is none of flip");
+    expect(f, "--augment cutout", 2, "say --cutout PIXELS");
+    expect(f, "--resume --augment none", 1, "--translate 0: the run to resume");
+}
+
+/* ---- what goes wrong ----------------------------------------------------- */
+
+static void wait_for(const char *path) {
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (int i = 0; i < 30000 && !file_exists(path); i++) /* a minute */
+        nanosleep(&pause, NULL);
+    assert_true(file_exists(path));
+}
+
+/* The run that nothing disturbed, in a folder of its own. */
+static char *undisturbed(struct fixture *f, const char *options, size_t *size) {
+    char out[96];
+    strcpy(out, f->out);
+    snprintf(f->out, sizeof f->out, "%s/calm/trees", f->folder.top);
+    char parent[96];
+    snprintf(parent, sizeof parent, "%s/calm", f->folder.top);
+    mkdir(parent, 0700);
+    expect(f, options, 0, "held-out images after");
+    char *onnx = slurp(f, "model.onnx", size);
+    strcpy(f->out, out);
+    return onnx;
+}
+
+static void expect_same_model(const struct fixture *f, const char *expected,
+                              size_t expected_size) {
+    size_t size;
+    char *onnx = slurp(f, "model.onnx", &size);
+    assert_int_equal(size, expected_size);
+    assert_memory_equal(onnx, expected, size);
+    free(onnx);
+}
+
+static void train_folder_survives_kill_9_bit_for_bit(void **state) {
+    static const char options[] = "--epochs 8 --patience 5";
+    struct fixture *f = *state;
+    size_t size;
+    char *calm = undisturbed(f, options, &size);
+    pid_t child = start(f, options);
+    wait_for(path_of(f, "checkpoint"));
+    kill(child, SIGKILL);
+    assert_int_equal(finish(f, child), -SIGKILL);
+    for (int again = 0; again < 3; again++) { /* and again, anywhere */
+        const struct timespec pause = {.tv_nsec = 40000000 * (again + 1)};
+        child = start(f, "--resume");
+        nanosleep(&pause, NULL);
+        kill(child, SIGKILL);
+        finish(f, child);
+    }
+    expect(f, "--resume", 0, "held-out images after");
+    expect_same_model(f, calm, size);
+    free(calm);
+}
+
+/* A disk that has room for the checkpoint, but not for another beside it. */
+static void train_folder_survives_a_full_disk(void **state) {
+    static const char options[] = "--epochs 4 --patience 0";
+    struct fixture *f = *state;
+    size_t size, filler_size = 0;
+    char *calm = undisturbed(f, options, &size);
+    assert_int_equal(mkdir(f->out, 0700), 0);
+    if (mount("none", f->out, "tmpfs", 0, "size=4m") < 0) {
+        print_message("no tmpfs can be mounted here: %s; skipped\n",
+                      strerror(errno));
+        free(calm);
+        skip();
+    }
+    pid_t child = start(f, options);
+    wait_for(path_of(f, "checkpoint"));
+    FILE *filler = fopen(path_of(f, "filler"), "wb");
+    static const char block[4096];
+    while (filler && fwrite(block, sizeof block, 1, filler) == 1 &&
+           fflush(filler) == 0)
+        filler_size += sizeof block;
+    int status = finish(f, child);
+    bool kept = file_exists(path_of(f, "checkpoint"));
+    unlink(path_of(f, "filler"));
+    if (filler)
+        fclose(filler);
+    int resumed = finish(f, start(f, "--resume"));
+    char *onnx = resumed == 0 ? slurp(f, "model.onnx", &size) : NULL;
+    bool same = onnx && memcmp(onnx, calm, size) == 0;
+    free(onnx);
+    umount2(f->out, MNT_DETACH); /* before anything jumps out */
+    free(calm);
+    assert_true(filler_size > 0);
+    assert_int_equal(status, 1);
+    assert_true(kept);
+    assert_int_equal(resumed, 0);
+    assert_true(same);
+}
+
+static void train_folder_says_what_is_wrong_with_the_command(void **state) {
+    struct fixture *f = *state;
+    expect(f, "--cifar10 x.bin", 2, "either photos or CIFAR-10");
+    expect(f, "--from nowhere", 2, "contradict each other");
+    expect(f, "--validation 39", 1, "at least one of each class must be left");
+    expect(f, "--help", 0, "Defaults are in brackets");
+    unlink(photo_folder_path(&f->folder, "ash/0.bmp"));
+    expect(f, "--epochs 1", 0, "39 photos");
+    unlink(photo_folder_path(&f->folder, "ash/1.bmp"));
+    expect(f, "--resume", 1, "was written with other");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define FOLDER_TEST(name)                                                      \
+    cmocka_unit_test_setup_teardown(name, open_folder, close_folder)
+        FOLDER_TEST(train_folder_tells_what_it_found),
+        FOLDER_TEST(train_folder_writes_a_model_to_be_served),
+        FOLDER_TEST(train_folder_reports_in_one_file),
+        FOLDER_TEST(train_folder_stops_early_and_keeps_the_best),
+        FOLDER_TEST(train_folder_takes_a_temperature_from_elsewhere),
+        FOLDER_TEST(train_folder_chooses_augmentation_by_name),
+        FOLDER_TEST(train_folder_survives_kill_9_bit_for_bit),
+        FOLDER_TEST(train_folder_survives_a_full_disk),
+        FOLDER_TEST(train_folder_says_what_is_wrong_with_the_command),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
