@@ -66,10 +66,14 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
     return 0;
 }
 
+/* Of an operator that is run while a network is loaded, on constants. */
+#define SCRATCH_BYTES_MAX ((size_t)2 << 30)
+
 int op_run_alone(struct op_call *call, struct err *err) {
     size_t bytes = call->op->scratch ? call->op->scratch(call) : 0;
     bytes = (bytes + TENSOR_ALIGN) / TENSOR_ALIGN * TENSOR_ALIGN;
-    call->scratch = aligned_alloc(TENSOR_ALIGN, bytes);
+    call->scratch =
+        bytes <= SCRATCH_BYTES_MAX ? aligned_alloc(TENSOR_ALIGN, bytes) : NULL;
     if (!call->scratch)
         return err_set(err, "no memory for %zu bytes of scratch", bytes);
     call->op->run(call);

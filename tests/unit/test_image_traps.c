@@ -288,6 +288,20 @@ static void trap_bmp_claims_what_is_not_there(void **state) {
     expect(bmp, sizeof bmp, (size_t)4 << 20, "corrupt-image");
 }
 
+/* ---- WebP ---------------------------------------------------------------- */
+
+/* A whole picture of 8192 x 8191 pixels of one colour: nothing is wrong with
+ * it, so it is decoded, in what its header explains. */
+static void trap_webp_is_64_megapixels_in_38_bytes(void **state) {
+    (void)state;
+    static const uint8_t webp[] = {
+        0x52, 0x49, 0x46, 0x46, 0x1e, 0x00, 0x00, 0x00, 0x57, 0x45,
+        0x42, 0x50, 0x56, 0x50, 0x38, 0x4c, 0x11, 0x00, 0x00, 0x00,
+        0x2f, 0xff, 0x9f, 0xff, 0x07, 0x07, 0x50, 0x8a, 0x2a, 0xd4,
+        0xa3, 0xff, 0x81, 0x88, 0xe8, 0x7f, 0x00, 0x00};
+    expect(webp, sizeof webp, (size_t)600 << 20, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trap_png_inflates_to_258_megabytes),
@@ -297,6 +311,7 @@ int main(void) {
         cmocka_unit_test(trap_jpeg_has_hundreds_of_scans),
         cmocka_unit_test(trap_jpeg_is_a_header_alone),
         cmocka_unit_test(trap_bmp_claims_what_is_not_there),
+        cmocka_unit_test(trap_webp_is_64_megapixels_in_38_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
