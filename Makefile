@@ -115,9 +115,13 @@ ALL_LIBS := $(foreach l,fcgi worker tool train classifier nn common,\
             $(call lib,$(l)))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D) && echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) \
+	@$(CC) $(LDFLAGS) $(WRAP) -o $@ $< -Wl,--start-group $(ALL_LIBS) \
 	  -Wl,--end-group $(LIBS_FCGI) $(LIBS_WORKER) $(LIBS_CLASSIFIER) \
 	  $(LIBS_NN) $(LIBS_COMMON) -lcmocka -lcurl
+# Where an allocation is to fail (tests/unit/alloc.h), these ask the test.
+$(BUILD)/tests/unit/test_alloc_%: WRAP = $(addprefix -Wl$(comma)--wrap=,\
+  malloc calloc realloc aligned_alloc posix_memalign strdup strndup \
+  protobuf_c_message_unpack)
 
 # Every tests/integration/test_X.c is one, linked with the helpers beside it.
 INTEGRATION := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integration/test_*.c))

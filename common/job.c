@@ -1,5 +1,7 @@
 #include "common/job.h"
 
+#include "common/document.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,7 +176,7 @@ enum { HANDS_MAX = 4096, BATCH_MAX = 1024, SIDE_MAX = 8192 };
 static json_t *model_to_json(const struct job_model *model) {
     json_t *labels = json_array();
     for (int i = 0; i < model->label_count; i++)
-        json_array_append_new(labels, json_string(model->labels[i]));
+        document_add(&labels, document_text(model->labels[i]));
     return json_pack(
         "{s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:s*, s:b, s:I}", "name",
         model->name, "version", model->version, "labels", labels, "width",
@@ -187,16 +189,15 @@ static json_t *model_to_json(const struct job_model *model) {
 char *job_advert_encode(const struct job_advert *advert) {
     json_t *models = json_array(), *refused = json_array();
     for (int i = 0; i < advert->model_count; i++)
-        json_array_append_new(models, model_to_json(&advert->models[i]));
+        document_add(&models, model_to_json(&advert->models[i]));
     for (int i = 0; i < advert->refused_count; i++)
-        json_array_append_new(refused,
-                              json_pack("{s:s, s:s}", "folder",
-                                        advert->refused[i].folder, "reason",
-                                        advert->refused[i].reason));
+        document_add(&refused, json_pack("{s:s, s:s}", "folder",
+                                         advert->refused[i].folder, "reason",
+                                         advert->refused[i].reason));
     json_t *root = json_pack("{s:s, s:i, s:i, s:o, s:o}", "name", advert->name,
                              "hands", advert->hands, "batch", advert->batch,
                              "models", models, "refused", refused);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = document_print(root, JSON_COMPACT);
     json_decref(root);
     return text;
 }

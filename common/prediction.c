@@ -2,6 +2,7 @@
 
 #include "common/base64.h"
 #include "common/clock.h"
+#include "common/document.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +14,16 @@
 
 /* ---- encoding ------------------------------------------------------------ */
 
-/* Text that came from a model or an image need not be UTF-8. */
-static json_t *text_value(const char *text) {
-    json_t *value = json_string(text);
-    return value ? value : json_string("?");
-}
-
 static json_t *encode_image(const struct prediction *p) {
     json_t *image = json_object();
-    json_object_set_new(image, "sha256",
-                        json_stringn(id_image(&p->id), ID_IMAGE_LEN));
-    json_object_set_new(image, "bytes",
-                        json_integer((json_int_t)p->image.bytes));
+    document_set(&image, "sha256",
+                 json_stringn(id_image(&p->id), ID_IMAGE_LEN));
+    document_set(&image, "bytes", json_integer((json_int_t)p->image.bytes));
     if (*p->image.format)
-        json_object_set_new(image, "format", text_value(p->image.format));
+        document_set(&image, "format", document_text(p->image.format));
     if (p->image.width > 0 && p->image.height > 0) {
-        json_object_set_new(image, "width", json_integer(p->image.width));
-        json_object_set_new(image, "height", json_integer(p->image.height));
+        document_set(&image, "width", json_integer(p->image.width));
+        document_set(&image, "height", json_integer(p->image.height));
     }
     return image;
 }
@@ -38,10 +32,10 @@ static json_t *encode_top(const struct prediction *p) {
     json_t *top = json_array();
     for (int i = 0; i < p->top_count; i++) {
         json_t *entry = json_object();
-        json_object_set_new(entry, "label", text_value(p->top[i].label));
-        json_object_set_new(entry, "index", json_integer(p->top[i].index));
-        json_object_set_new(entry, "score", json_real(p->top[i].score));
-        json_array_append_new(top, entry);
+        document_set(&entry, "label", document_text(p->top[i].label));
+        document_set(&entry, "index", json_integer(p->top[i].index));
+        document_set(&entry, "score", json_real(p->top[i].score));
+        document_add(&top, entry);
     }
     return top;
 }
@@ -53,32 +47,32 @@ static json_t *encode_maps(const struct prediction *p) {
     json_t *maps = json_object();
     json_t *labels = json_array();
     for (int i = 0; i < p->map_count; i++)
-        json_array_append_new(labels, json_integer(p->top[i].index));
+        document_add(&labels, json_integer(p->top[i].index));
     json_t *region = json_array();
     for (int i = 0; i < 4; i++)
-        json_array_append_new(region, json_real(p->map_region[i]));
-    json_object_set_new(maps, "width", json_integer(p->map_width));
-    json_object_set_new(maps, "height", json_integer(p->map_height));
-    json_object_set_new(maps, "region", region);
-    json_object_set_new(maps, "labels", labels);
-    json_object_set_new(maps, "cells", json_string(cells ? cells : ""));
+        document_add(&region, json_real(p->map_region[i]));
+    document_set(&maps, "width", json_integer(p->map_width));
+    document_set(&maps, "height", json_integer(p->map_height));
+    document_set(&maps, "region", region);
+    document_set(&maps, "labels", labels);
+    document_set(&maps, "cells", cells ? json_string(cells) : NULL);
     free(cells);
     return maps;
 }
 
 static json_t *encode_error(const struct prediction *p) {
     json_t *error = json_object();
-    json_object_set_new(error, "problem", text_value(p->problem));
-    json_object_set_new(error, "detail", text_value(p->detail));
+    document_set(&error, "problem", document_text(p->problem));
+    document_set(&error, "detail", document_text(p->detail));
     return error;
 }
 
 static json_t *encode_timings(const struct prediction *p) {
     json_t *timings = json_object();
-    json_object_set_new(timings, "queue_ms", json_real(p->queue_ms));
-    json_object_set_new(timings, "decode_ms", json_real(p->decode_ms));
-    json_object_set_new(timings, "infer_ms", json_real(p->infer_ms));
-    json_object_set_new(timings, "total_ms", json_real(p->total_ms));
+    document_set(&timings, "queue_ms", json_real(p->queue_ms));
+    document_set(&timings, "decode_ms", json_real(p->decode_ms));
+    document_set(&timings, "infer_ms", json_real(p->infer_ms));
+    document_set(&timings, "total_ms", json_real(p->total_ms));
     return timings;
 }
 
@@ -91,30 +85,30 @@ static json_t *encode_time(int64_t wall_ms) {
 char *prediction_encode(const struct prediction *p) {
     json_t *doc = json_object();
     json_t *model = json_object();
-    json_object_set_new(model, "name", text_value(p->model_name));
-    json_object_set_new(model, "version", json_string(id_version(&p->id)));
-    json_object_set_new(doc, "id", json_string(p->id.text));
-    json_object_set_new(doc, "status",
-                        json_string(p->succeeded ? "succeeded" : "failed"));
-    json_object_set_new(doc, "model", model);
-    json_object_set_new(doc, "image", encode_image(p));
+    document_set(&model, "name", document_text(p->model_name));
+    document_set(&model, "version", json_string(id_version(&p->id)));
+    document_set(&doc, "id", json_string(p->id.text));
+    document_set(&doc, "status",
+                 json_string(p->succeeded ? "succeeded" : "failed"));
+    document_set(&doc, "model", model);
+    document_set(&doc, "image", encode_image(p));
     if (p->succeeded) {
-        json_object_set_new(doc, "predictions", encode_top(p));
+        document_set(&doc, "predictions", encode_top(p));
         if (p->confidence != CONFIDENCE_UNKNOWN)
-            json_object_set_new(doc, "confident",
-                                json_boolean(p->confidence == CONFIDENCE_HIGH));
+            document_set(&doc, "confident",
+                         json_boolean(p->confidence == CONFIDENCE_HIGH));
     } else {
-        json_object_set_new(doc, "error", encode_error(p));
-        json_object_set_new(doc, "permanent", json_boolean(p->permanent));
+        document_set(&doc, "error", encode_error(p));
+        document_set(&doc, "permanent", json_boolean(p->permanent));
     }
-    json_object_set_new(doc, "timings", encode_timings(p));
-    json_object_set_new(doc, "created_at", encode_time(p->created_ms));
-    json_object_set_new(doc, "completed_at", encode_time(p->completed_ms));
-    json_object_set_new(doc, "attempts", json_integer(p->attempts));
+    document_set(&doc, "timings", encode_timings(p));
+    document_set(&doc, "created_at", encode_time(p->created_ms));
+    document_set(&doc, "completed_at", encode_time(p->completed_ms));
+    document_set(&doc, "attempts", json_integer(p->attempts));
     if (p->succeeded && p->maps && p->map_count > 0)
-        json_object_set_new(doc, "maps", encode_maps(p));
+        document_set(&doc, "maps", encode_maps(p));
     char *text =
-        json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(SCORE_DIGITS));
+        document_print(doc, JSON_COMPACT | JSON_REAL_PRECISION(SCORE_DIGITS));
     json_decref(doc);
     return text;
 }

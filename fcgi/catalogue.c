@@ -1,5 +1,7 @@
 #include "fcgi/catalogue.h"
 
+#include "common/document.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +217,7 @@ static json_t *describe(const struct catalogue *catalogue,
     const struct job_model *model = &entry->model;
     json_t *labels = json_array();
     for (int i = 0; i < model->label_count; i++)
-        json_array_append_new(labels, json_string(model->labels[i]));
+        document_add(&labels, document_text(model->labels[i]));
     return json_pack("{s:s, s:s, s:b, s:o, s:{s:i, s:i}, s:b, s:s*, s:i}",
                      "name", model->name, "version", model->version, "default",
                      default_entry(catalogue) == entry, "labels", labels,
@@ -230,7 +232,7 @@ json_t *catalogue_list(struct catalogue *catalogue) {
     pthread_mutex_lock(&catalogue->mutex);
     for (struct entry *e = catalogue->newest; e; e = e->next)
         if (current(catalogue, e->model.name) == e)
-            json_array_append_new(models, describe(catalogue, e));
+            document_add(&models, describe(catalogue, e));
     pthread_mutex_unlock(&catalogue->mutex);
     return json_pack("{s:o}", "models", models);
 }
@@ -239,13 +241,13 @@ json_t *catalogue_versions(struct catalogue *catalogue) {
     json_t *versions = json_array();
     pthread_mutex_lock(&catalogue->mutex);
     for (struct entry *e = catalogue->newest; e; e = e->next)
-        json_array_append_new(
-            versions,
-            json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "name", e->model.name,
-                      "version", e->model.version, "default",
-                      default_entry(catalogue) == e, "current",
-                      current(catalogue, e->model.name) == e, "labels",
-                      e->model.label_count, "workers", e->workers));
+        document_add(&versions,
+                     json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "name",
+                               e->model.name, "version", e->model.version,
+                               "default", default_entry(catalogue) == e,
+                               "current",
+                               current(catalogue, e->model.name) == e, "labels",
+                               e->model.label_count, "workers", e->workers));
     pthread_mutex_unlock(&catalogue->mutex);
     return versions;
 }

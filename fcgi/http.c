@@ -1,5 +1,7 @@
 #include "fcgi/http.h"
 
+#include "common/document.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,8 +40,7 @@ const char *http_reason(int status) {
 
 void response_json(struct response *response, int status, json_t *doc) {
     free(response->body);
-    response->body =
-        doc ? json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+    response->body = document_print(doc, JSON_COMPACT | JSON_REAL_PRECISION(7));
     json_decref(doc);
     response->status = response->body ? status : 500;
     response->content_type = response->body ? "application/json" : NULL;

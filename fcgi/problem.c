@@ -76,7 +76,9 @@ static void respond(struct response *response, const struct request *request,
         json_object_set_new(doc, "instance", path);
     json_object_set_new(doc, "request_id", json_string(request->id));
     response_json(response, row->status, doc);
-    response->content_type = "application/problem+json";
+    response->status = row->status; /* also where there is no memory for more */
+    if (response->body)
+        response->content_type = "application/problem+json";
     response_header(response, "Cache-Control", "no-store");
     if (row->retry_after_s)
         response_header(response, "Retry-After", "%d", row->retry_after_s);

@@ -4,6 +4,7 @@
  * then is it dispatched and the client told so.
  */
 #include "common/clock.h"
+#include "common/document.h"
 #include "common/digest.h"
 #include "common/fault.h"
 #include "common/log.h"
@@ -418,8 +419,7 @@ static void respond_many(const struct submission *submission) {
     for (int i = 0; i < submission->count; i++) {
         struct entry *entry = &submission->entries[i];
         unfinished |= is_unfinished(entry);
-        json_array_append_new(predictions,
-                              entry_json(submission, entry, poll_ms));
+        document_add(&predictions, entry_json(submission, entry, poll_ms));
     }
     response_json(call->response, unfinished ? 202 : 200,
                   json_pack("{s:o}", "predictions", predictions));

@@ -1,6 +1,7 @@
 #include "worker/foreman.h"
 
 #include "common/clock.h"
+#include "common/document.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "worker/batch.h"
@@ -187,10 +188,10 @@ static json_t *describe_models(const struct foreman *f) {
     const struct offer *offer = crew_offer(f->crew);
     json_t *models = json_array();
     for (int i = 0; i < offer->count; i++)
-        json_array_append_new(
-            models, json_pack("{s:s, s:s, s:b}", "name", offer->models[i].name,
-                              "version", offer->models[i].version, "retiring",
-                              offer->models[i].retiring));
+        document_add(&models,
+                     json_pack("{s:s, s:s, s:b}", "name", offer->models[i].name,
+                               "version", offer->models[i].version, "retiring",
+                               offer->models[i].retiring));
     return models;
 }
 
@@ -199,9 +200,8 @@ static json_t *describe_refusals(const struct foreman *f) {
     const struct job_refusal *refused = crew_refused(f->crew, &count);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "model",
-                                              refused[i].folder, "reason",
-                                              refused[i].reason));
+        document_add(&list, json_pack("{s:s, s:s}", "model", refused[i].folder,
+                                      "reason", refused[i].reason));
     return list;
 }
 
@@ -220,7 +220,7 @@ static void announce(struct foreman *f, int64_t now_ms) {
         (json_int_t)f->done, "failed", (json_int_t)f->failed, "hand_deaths",
         crew_deaths(f->crew), "draining", f->draining, "models",
         describe_models(f), "refusals", describe_refusals(f));
-    char *json = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    char *json = document_print(doc, JSON_COMPACT);
     json_decref(doc);
     if (json)
         writer_announce(f->writer, f->settings->name, json, ANNOUNCE_TTL_S);
