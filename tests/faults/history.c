@@ -159,7 +159,7 @@ void history_harm(struct history *history, int attempts) {
 void history_excuse(struct history *history) {
     pthread_mutex_lock(&history->mutex);
     for (int i = 0; i < history->count; i++)
-        if (history->shots[i]->accepted)
+        if (history->shots[i]->submissions > 0) /* its 202 may be on its way */
             history->shots[i]->excused = true;
     pthread_mutex_unlock(&history->mutex);
 }
@@ -173,7 +173,7 @@ struct history_counts history_counts(struct history *history) {
         counts.submitted += shot->submissions;
         counts.accepted += shot->accepted;
         counts.answered += shot->ended;
-        counts.lost += shot->lost;
+        counts.lost += shot->was_lost;
         counts.given_up += shot->given_up && shot->nature == NATURE_PLAIN;
         counts.failed += shot->given_up && shot->nature != NATURE_PLAIN;
     }
@@ -280,7 +280,7 @@ void history_told(struct history *history, struct shot *shot,
 void history_unknown(struct history *history, struct shot *shot) {
     pthread_mutex_lock(&history->mutex);
     if (shot->accepted && shot->excused)
-        shot->lost = true;
+        shot->lost = shot->was_lost = true;
     else if (shot->accepted)
         verdict_against("%.12s was accepted, and is unknown", shot->sha256);
     pthread_mutex_unlock(&history->mutex);

@@ -40,8 +40,9 @@ struct shot {
     bool accepted;   /* a client was told that it will be answered */
     bool ended;      /* and was shown the answer */
     bool given_up;   /* which is that the service has failed it */
-    bool excused;    /* accepted before Redis lost the end of its log */
+    bool excused;    /* submitted before Redis lost the end of its log */
     bool lost;       /* and gone with it */
+    bool was_lost;   /* or was, until submitted again */
     char completed[40];
 };
 

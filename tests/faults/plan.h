@@ -23,6 +23,8 @@ struct stage {
     struct service *service;
     struct history *history;
     bool has_disk; /* Redis has a small disk of its own */
+    bool full;     /* and it is full */
+    bool cut;      /* Redis's log was */
     struct clients *flood;
     int *injected; /* (plan_kinds()): how often each kind came about */
 };

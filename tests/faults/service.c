@@ -28,12 +28,13 @@
 
 #define LOOK_US 10000
 #define MEASURE_EVERY 20 /* looks */
-#define PIDS_MAX 4096    /* processes that parts have been */
+#define STARTING_US 1000000
+#define PIDS_MAX 4096 /* processes that parts have been */
 #define DEATHS_MAX 64
 
 struct row {
     pid_t pid; /* 0: it does not run */
-    int64_t due_us, terminated_us;
+    int64_t due_us, started_us, terminated_us;
     bool killed, stopped;
     struct rlimit files; /* before it was limited; 0: it is not */
 };
@@ -150,6 +151,7 @@ static void start(struct service *service, enum part part) {
         become(service, part);
     memset(row, 0, sizeof *row);
     row->pid = pid > 0 ? pid : 0;
+    row->started_us = now_us();
     int place = service->pid_count++ % PIDS_MAX;
     service->pids[place].pid = row->pid;
     service->pids[place].part = part;
@@ -166,6 +168,9 @@ static void judge_end(struct service *service, enum part part, int status) {
         service->counts.longest_stop_s = seconds;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         ours = true; /* a fault point; nothing else kills so */
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM &&
+        row->terminated_us - row->started_us < STARTING_US)
+        ours = true; /* it has not yet said what to do then */
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && row->terminated_us)
         ours = true;
     if (ours || service->closing)
