@@ -83,6 +83,8 @@ $(foreach l,common fcgi worker nn classifier train tool,\
 $(BUILD)/models/nn/%.o $(BUILD)/models/train/%.o \
 $(BUILD)/models/classifier/%.o: OPT := -O3
 %_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+%_vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni \
+                 -mavx2 -mfma
 %_avx2.o: ISA := -mavx2 -mfma
 # stb_image copies 0 bytes to a null pointer where a PNG has an empty IDAT.
 $(BUILD)/models/classifier/codec_stb.o: UNSAN := \

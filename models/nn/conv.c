@@ -48,7 +48,7 @@ static int check_size(const struct conv_shape *s, int batch_max,
     return 0;
 }
 
-static int check(const struct conv_shape *s, int batch_max, struct err *err) {
+int conv_check(const struct conv_shape *s, int batch_max, struct err *err) {
     if (s->channels_in < 1 || s->channels_out < 1 || s->groups < 1 ||
         s->height < 1 || s->width < 1 || batch_max < 1)
         return err_set(err, "a convolution needs at least one channel, pixel, "
@@ -148,7 +148,7 @@ struct conv *conv_open_with(const struct conv_algorithm *algorithm,
                             const struct conv_shape *shape,
                             const struct conv_post *post, const float *weights,
                             int batch_max, struct err *err) {
-    if (check(shape, batch_max, err) < 0)
+    if (conv_check(shape, batch_max, err) < 0)
         return NULL;
     struct conv *conv = calloc(1, sizeof *conv);
     if (!conv)
@@ -177,7 +177,7 @@ double conv_seconds(const struct conv_shape *shape, int batch) {
     struct conv conv = {.shape = *shape,
                         .batch_max = batch,
                         .kernels = kernels_for(isa_pick())};
-    if (check(shape, batch, NULL) < 0)
+    if (conv_check(shape, batch, NULL) < 0)
         return 0;
     if (shape->out_pitch == 0)
         conv.shape.out_pitch = shape->channels_out;

@@ -44,6 +44,9 @@ extern const struct conv_algorithm conv_pointwise, conv_im2col, conv_direct,
 /* The table, ended by NULL. */
 extern const struct conv_algorithm *const conv_algorithms[];
 
+/* Refuses a shape that contradicts itself, or is beyond what int counts. */
+int conv_check(const struct conv_shape *shape, int batch_max, struct err *err);
+
 /* conv_open() with an algorithm that the caller knows to fit; NULL: the fastest
  * one. */
 struct conv *conv_open_with(const struct conv_algorithm *algorithm,

@@ -132,6 +132,10 @@ void graph_call(const struct graph *graph, const struct graph_node *node,
 
 /* ---- the passes --------------------------------------------------------- */
 
+/* quantised.c: operators between Dequantize and Quantize become operators of
+ * bytes. Before folding. */
+int graph_fuse_quantised(struct graph *graph, struct err *err);
+
 /* fold.c: computes whatever does not depend on the inputs. */
 int graph_fold(struct graph *graph, struct err *err);
 

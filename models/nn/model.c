@@ -20,7 +20,7 @@ static int64_t count_parameters(const struct graph *graph) {
 }
 
 static int optimise(struct graph *graph, struct err *err) {
-    if (graph_fold(graph, err) < 0)
+    if (graph_fuse_quantised(graph, err) < 0 || graph_fold(graph, err) < 0)
         return -1;
     graph->parameters = count_parameters(graph);
     if (graph_guess_shapes(graph, err) < 0 || graph_simplify(graph, err) < 0 ||

@@ -148,6 +148,15 @@ static int check_size(const Onnx__TensorProto *proto, size_t *count,
     return 0;
 }
 
+static const char *external_file(const Onnx__TensorProto *proto) {
+    for (size_t i = 0; i < proto->n_external_data; i++) {
+        const Onnx__StringStringEntryProto *entry = proto->external_data[i];
+        if (entry->key && entry->value && strcmp(entry->key, "location") == 0)
+            return entry->value;
+    }
+    return "whose name is not given";
+}
+
 int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
                 struct err *err) {
     const struct encoding *e =
@@ -158,8 +167,11 @@ int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
     if ((proto->has_data_location &&
          proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) ||
         proto->n_external_data > 0)
-        return err_set(err, "keeps its data in another file, which is not "
-                            "supported: save the model as one file");
+        return err_set(err,
+                       "keeps its data in another file, %s (external_data), "
+                       "which is not supported: load the model with Python's "
+                       "onnx.load() and save it as one file with onnx.save()",
+                       external_file(proto));
     if (!e)
         return err_set(err,
                        "is of type %d of onnx.proto, which is not "

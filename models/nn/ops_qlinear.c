@@ -18,15 +18,9 @@
 #include <limits.h>
 #include <string.h>
 
-/* Where an operator has which input; -1: nowhere. */
-struct operands {
-    int x, w, x_zero, w_zero;
-    int x_scale, w_scale, y_scale, y_zero, bias;
-};
-
-static const struct operands integer = {0, 1, 2, 3, -1, -1, -1, -1, -1};
-static const struct operands conv_linear = {0, 3, 2, 5, 1, 4, 6, 7, 8};
-static const struct operands matmul_linear = {0, 3, 2, 5, 1, 4, 6, 7, -1};
+static const struct byte_operands integer = {0, 1, 2, 3, -1, -1, -1, -1, -1};
+static const struct byte_operands conv_linear = {0, 3, 2, 5, 1, 4, 6, 7, 8};
+static const struct byte_operands matmul_linear = {0, 3, 2, 5, 1, 4, 6, 7, -1};
 
 static const struct tensor *operand(const struct op_call *call, int input) {
     return input >= 0 && op_has(call, input) ? call->inputs[input] : NULL;
@@ -50,8 +44,9 @@ static int check_few(const struct op_call *call, int input, unsigned types,
 }
 
 /* channels: of the result, by which weights may have scales and zero points. */
-static int check_operands(const struct op_call *call, const struct operands *o,
-                          int64_t channels, struct err *err) {
+static int check_operands(const struct op_call *call,
+                          const struct byte_operands *o, int64_t channels,
+                          struct err *err) {
     const unsigned float32 = TYPE_BIT(NN_FLOAT32);
     if (op_types(call, o->x, TYPES_BYTE, err) < 0 ||
         op_types(call, o->w, TYPES_BYTE, err) < 0)
@@ -75,7 +70,7 @@ static int check_operands(const struct op_call *call, const struct operands *o,
 }
 
 static enum nn_type result_type(const struct op_call *call,
-                                const struct operands *o) {
+                                const struct byte_operands *o) {
     return o->y_zero < 0 ? NN_INT32 : call->inputs[o->y_zero]->type;
 }
 
@@ -114,7 +109,7 @@ static float scale_at(const struct op_call *call, int input, size_t i) {
 }
 
 /* n sums to y[at...], of channel, channel + step ... */
-static void put_sums(struct op_call *call, const struct operands *o,
+static void put_sums(struct op_call *call, const struct byte_operands *o,
                      const int32_t *sums, size_t n, size_t channel, size_t step,
                      size_t at) {
     const struct tensor *y = &call->outputs[0], *bias = operand(call, o->bias);
@@ -171,7 +166,7 @@ struct conv_sizes {
 
 static int conv_sizes(const struct op_call *call, struct conv_sizes *s,
                       struct err *err) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     const struct tensor *x = call->inputs[o->x], *w = call->inputs[o->w];
     const int64_t groups = node_int(call->node, "group", 1);
     char text[128];
@@ -204,7 +199,7 @@ static int conv_sizes(const struct op_call *call, struct conv_sizes *s,
 }
 
 static int infer_conv(struct op_call *call, struct err *err) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     const struct tensor *x = call->inputs[o->x], *w = call->inputs[o->w];
     int64_t dims[NN_MAX_RANK] = {0};
     struct conv_sizes s;
@@ -245,7 +240,7 @@ static void unroll(const struct conv_sizes *s, const struct tensor *x,
 }
 
 static void run_conv(struct op_call *call) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     const struct tensor *x = call->inputs[o->x], *w = call->inputs[o->w];
     const int x_zero = zero_at(call, o->x_zero, 0);
     struct conv_sizes s;
@@ -272,7 +267,7 @@ static void run_conv(struct op_call *call) {
 
 static int matmul_sizes(const struct op_call *call, struct matmul *mm,
                         struct err *err) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     if (matmul_of(call, o->x, o->w, mm, err) < 0)
         return -1;
     return check_workspace(call, (size_t)mm->m, (size_t)mm->n, (size_t)mm->k,
@@ -280,7 +275,7 @@ static int matmul_sizes(const struct op_call *call, struct matmul *mm,
 }
 
 static int infer_matmul(struct op_call *call, struct err *err) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     struct matmul mm;
     if (matmul_sizes(call, &mm, err) < 0 ||
         check_operands(call, o, mm.n, err) < 0)
@@ -296,7 +291,7 @@ static size_t matmul_scratch_bytes(const struct op_call *call) {
 }
 
 static void run_matmul(struct op_call *call) {
-    const struct operands *o = call->op->kernel;
+    const struct byte_operands *o = call->op->kernel;
     const struct tensor *x = call->inputs[o->x], *w = call->inputs[o->w];
     const int x_zero = zero_at(call, o->x_zero, 0);
     struct matmul mm;

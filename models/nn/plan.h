@@ -68,6 +68,7 @@ extern const struct step_kind step_convert, step_operator; /* steps_op.c */
 extern const struct step_kind *const step_kinds_conv[];
 extern const struct step_kind *const step_kinds_pool[];
 extern const struct step_kind *const step_kinds_vector[];
+extern const struct step_kind *const step_kinds_quantised[];
 
 struct step {
     const struct step_kind *kind;

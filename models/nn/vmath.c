@@ -66,6 +66,21 @@ void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
     }
 }
 
+void vmath_quantise(const float *x, float scale, const struct byte_range *range,
+                    void *y, size_t count) {
+    kernels()->quantise(x, scale, range, y, count);
+}
+
+void vmath_dequantise(const void *x, const struct byte_range *range,
+                      float scale, float *y, size_t count) {
+    kernels()->dequantise(x, range, scale, y, count);
+}
+
+void vmath_add_bytes(const struct byte_sum *sum, const void *a, const void *b,
+                     void *y, size_t count) {
+    kernels()->add_bytes(sum, a, b, y, count);
+}
+
 void vmath_softmax(const float *x, float *y, size_t rows, size_t columns) {
     const struct kernels *k = kernels();
     for (size_t r = 0; r < rows; r++, x += columns, y += columns) {

@@ -17,6 +17,7 @@
 #define CONVOY_NN_VMATH_H
 
 #include "models/nn/activation.h"
+#include "models/nn/quantised.h"
 
 #include <stddef.h>
 
@@ -40,6 +41,14 @@ void vmath_mul(const float *a, const float *b, float *y, size_t count,
 void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
                        const float *scale, const float *shift,
                        const struct activation *then);
+
+/* Bytes of quantised.h from floats, x / scale, and back. */
+void vmath_quantise(const float *x, float scale, const struct byte_range *range,
+                    void *y, size_t count);
+void vmath_dequantise(const void *x, const struct byte_range *range,
+                      float scale, float *y, size_t count);
+void vmath_add_bytes(const struct byte_sum *sum, const void *a, const void *b,
+                     void *y, size_t count);
 
 /* Every row of x (rows, columns) becomes exp(x) / sum(exp(x)), or the
  * logarithm of that; the largest number of the row is taken off first. */

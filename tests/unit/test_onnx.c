@@ -147,6 +147,22 @@ static void onnx_refuses_bad_tensors(void **state) {
     refuse_tensor(&t, "another file");
 }
 
+/* What to do about it, too. */
+static void onnx_refuses_external_data_by_name(void **state) {
+    (void)state;
+    const char *const words[] = {"layer.weight", "weights.bin",
+                                 "(external_data)", "onnx.save()"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct wire t = network_tensor("layer.weight", 1, 1, DIMS(2));
+        struct wire entry = {0};
+        wire_text(&entry, 1, "location");
+        wire_text(&entry, 2, "weights.bin");
+        wire_message(&t, 13, &entry);
+        wire_varint(&t, 14, 1); /* data_location: EXTERNAL */
+        refuse_tensor(&t, words[i]);
+    }
+}
+
 /* ---- the file ----------------------------------------------------------- */
 
 static void onnx_reads_a_network(void **state) {
@@ -373,6 +389,7 @@ int main(void) {
         cmocka_unit_test(onnx_reads_typed_arrays),
         cmocka_unit_test(onnx_widens_halves),
         cmocka_unit_test(onnx_refuses_bad_tensors),
+        cmocka_unit_test(onnx_refuses_external_data_by_name),
         cmocka_unit_test(onnx_reads_a_network),
         cmocka_unit_test(onnx_refuses_other_opsets),
         cmocka_unit_test(onnx_names_what_it_lacks),

@@ -93,6 +93,42 @@ static void session_runs_every_batch(void **state) {
     check_network(&net, 5, 4, IMAGES, NULL);
 }
 
+/* Weights of half precision that the graph casts, as converters write them. */
+static void session_runs_half_precision_weights(void **state) {
+    (void)state;
+    static const uint16_t halves[] = {0x3800, 0xb400, 0x2c00, 0xbc00, 0x3a00};
+    static const float floats[] = {0.5f, -0.25f, 0.0625f, -1.0f, 0.75f};
+    uint16_t weights[6 * 3 * 9];
+    float wide[6 * 3 * 9], x[9 * 8 * 3], y[2][6 * 9 * 8];
+    uint32_t seed = 4;
+    for (size_t i = 0; i < 6 * 3 * 9; i++) {
+        weights[i] = halves[i * i % 5];
+        wide[i] = floats[i * i % 5];
+    }
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = network_noise(&seed);
+    for (int half = 0; half < 2; half++) {
+        struct network net = {.opset = 13};
+        network_input(&net, "x", 4, DIMS(1, 3, 9, 8));
+        struct wire w = network_tensor("w", half ? 10 : 1, 4, DIMS(6, 3, 3, 3));
+        wire_bytes(&w, 9, half ? (void *)weights : (void *)wide,
+                   half ? sizeof weights : sizeof wide);
+        wire_message(&net.rest, 5, &w);
+        give_integer(network_node(&net, "Cast", "w", "wide"), "to", 1);
+        give_ints(network_node(&net, "Conv", "x,wide", "y"), "pads", 4,
+                  DIMS(1, 1, 1, 1));
+        network_output(&net, "y");
+        struct nn_model *model = load(&net);
+        struct nn_session *s = open_session(model, 1);
+        memcpy(nn_session_input(s, 0), x, sizeof x);
+        assert_int_equal(nn_session_run(s, 1, NULL), 0);
+        memcpy(y[half], nn_session_output(s, 0), sizeof y[half]);
+        nn_session_close(s);
+        nn_free(model);
+    }
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+}
+
 /* Attention as PyTorch has it: the batch is not the first axis, or is part of
  * one, so that smaller batches have other shapes everywhere. */
 static void session_follows_the_batch_to_other_axes(void **state) {
@@ -556,6 +592,7 @@ static void session_computes_any_network(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session_runs_every_batch),
+        cmocka_unit_test(session_runs_half_precision_weights),
         cmocka_unit_test(session_follows_the_batch_to_other_axes),
         cmocka_unit_test(session_refuses_other_batches),
         cmocka_unit_test(session_keeps_a_fixed_batch),

@@ -15,6 +15,16 @@ const struct kernels *kernels_for(enum isa isa) {
     return &kernels_generic;
 }
 
+const struct byte_gemm *byte_gemm_for(enum isa isa, bool bytes) {
+#if defined(__x86_64__)
+    extern const struct byte_gemm byte_gemm_vnni;
+    if (bytes && isa == ISA_AVX512 && __builtin_cpu_supports("avx512vnni"))
+        return &byte_gemm_vnni;
+#endif
+    (void)bytes;
+    return kernels_for(isa)->byte_gemm;
+}
+
 static int round_up(int n, int unit) {
     return (n + unit - 1) / unit * unit;
 }

@@ -18,6 +18,7 @@
 #include "models/nn/conv.h"
 #include "models/nn/isa.h"
 #include "models/nn/pool.h"
+#include "models/nn/quantised.h"
 
 /*
  * C (rows, n) = A (rows, k) * B (k, n), plus bias and residual, bounded.
@@ -93,6 +94,50 @@ struct depthwise_call {
     float low, high;
 };
 
+/*
+ * C (rows, n) = A (rows, k) * B (k, n) of bytes, summed in int32, plus bias; C
+ * is int32, or bytes after scaling by column (quantised.h). k goes in *units*
+ * of 4 bytes: four uint8 of A and int8 of B where the processor multiplies
+ * those (AVX-512 VNNI), otherwise two int16 of each, which hold what a byte
+ * less its zero point can be. Both are padded with zeros to whole units. B is
+ * packed in panels as above, a unit for a float; bias and scales are readable
+ * to the end of the last vector.
+ */
+struct byte_gemm_call {
+    int rows, units, n;
+    const uint8_t *a;
+    ptrdiff_t lda; /* bytes from row to row */
+    const void *b;
+    const int32_t *bias;
+    const float *scales; /* NULL: C is int32 */
+    struct byte_range range;
+    void *c;
+    ptrdiff_t ldc; /* numbers from row to row */
+};
+
+/* Windows as rows of A, as im2col_call has them. The numbers less `zero` are
+ * int16 where the units are, otherwise the bytes stay, but for int8, to which
+ * 128 is added. Padding is the zero point. */
+struct byte_rows_call {
+    const struct conv_shape *shape;
+    const uint8_t *x;
+    bool is_signed;
+    int zero; /* of x, as it is in the file */
+    int channel, depth;
+    size_t first;
+    int count;
+    uint8_t *rows;
+    ptrdiff_t ld;
+};
+
+struct byte_gemm {
+    const char *name;
+    int lanes, panel, tile; /* as in struct kernels; of units */
+    bool words;             /* units are two int16 */
+    void (*run)(const struct byte_gemm_call *call);
+    void (*rows)(const struct byte_rows_call *call);
+};
+
 struct kernels {
     enum isa isa;
     int lanes; /* floats in a vector */
@@ -122,12 +167,26 @@ struct kernels {
                 float low, float high);
     void (*scale_shift)(const float *x, const float *scale, const float *shift,
                         float *y, size_t count, float low, float high);
+    void (*quantise)(const float *x, float scale,
+                     const struct byte_range *range, uint8_t *y, size_t count);
+    void (*dequantise)(const uint8_t *x, const struct byte_range *range,
+                       float scale, float *y, size_t count);
+    void (*add_bytes)(const struct byte_sum *sum, const uint8_t *a,
+                      const uint8_t *b, uint8_t *y, size_t count);
+    /* y = round((sums + bias) * scales), of whole numbers in floats. */
+    void (*requantise)(const float *sums, const int32_t *bias,
+                       const float *scales, const struct byte_range *range,
+                       uint8_t *y, size_t count);
+    const struct byte_gemm *byte_gemm; /* that any weights fit */
     float (*largest)(const float *x, size_t count);
     /* y = exp(x - shift), returns the sum; y may be NULL. */
     float (*exp_sum)(const float *x, float shift, float *y, size_t count);
 };
 
 const struct kernels *kernels_for(enum isa isa);
+
+/* The fastest one; `bytes`: weights less their zero points fit int8. */
+const struct byte_gemm *byte_gemm_for(enum isa isa, bool bytes);
 
 /* Floats of B packed, a multiple of 16. */
 size_t panels_size(const struct kernels *kernels, int k, int n);
