@@ -163,7 +163,8 @@ $(FAULTS_CHECKER): $(filter-out %/point.o,$(patsubst %.c,$(BUILD)/%.o,\
 
 # The checker of tests/hosts, with the clients of the former.
 HOSTS_CHECKER := $(BUILD)/tests/hosts/hosts
-$(HOSTS_CHECKER): $(BUILD)/tests/hosts/main.o \
+$(HOSTS_CHECKER): $(call objects,tests/hosts/*.c) \
+                  $(BUILD)/tests/hosts/main.o \
                   $(patsubst %,$(BUILD)/tests/faults/%.o,\
                   clients history http oracle verdict) \
                   $(BUILD)/tests/integration/picture.o \

@@ -7,6 +7,7 @@
 #include "tests/faults/clients.h"
 #include "tests/faults/http.h"
 #include "tests/faults/verdict.h"
+#include "tests/hosts/rolling.h"
 
 #include "common/options.h"
 
@@ -110,7 +111,7 @@ static void command(const struct checker *checker, const char *step) {
         verdict_against("%s did not work", step);
 }
 
-static void do_step(const struct checker *checker, const char *step) {
+static void do_step(const void *checker, const char *step) {
     char front[8];
     int number;
     if (sscanf(step, "load %d", &number) == 1)
@@ -177,6 +178,10 @@ static void run_scenario(struct checker *checker, int index) {
     history_close(checker->history);
 }
 
+static bool is_asked_for(const struct checker *checker, const char *name) {
+    return !checker->only || strcmp(checker->only, name) == 0;
+}
+
 static int check(struct checker *checker, struct err *err) {
     int passed = 0, failed = 0;
     checker->oracle = oracle_open(checker->model, err);
@@ -186,12 +191,19 @@ static int check(struct checker *checker, struct err *err) {
     await_workers("f1", 3);
     await_workers("f2", 3);
     failed += verdict_schedule() > 0;
+    if (!failed && is_asked_for(checker, "versions-roll")) {
+        verdict_begin(-1, "versions-roll");
+        rolling_run(checker->oracle, do_step, checker);
+        failed += verdict_schedule() > 0;
+        passed += verdict_schedule() == 0;
+    }
+    /* What follows a broken one would stand on it. */
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios && !failed;
          i++) {
-        if (checker->only && strcmp(checker->only, scenarios[i].name) != 0)
+        if (!is_asked_for(checker, scenarios[i].name))
             continue;
         run_scenario(checker, (int)i);
-        failed += verdict_schedule() > 0; /* what follows would stand on it */
+        failed += verdict_schedule() > 0;
         passed += verdict_schedule() == 0;
     }
     struct clients_counts clients = clients_counts();
