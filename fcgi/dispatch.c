@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <zmq.h>
 
@@ -251,7 +252,11 @@ static int bind_one(struct dispatch *dispatch, const char *endpoint, size_t len,
         return err_set(err, "--jobs: an endpoint has 1 to 255 characters");
     memcpy(text, endpoint, len);
     text[len] = 0;
-    if (zmq_bind(dispatch->socket, text) < 0)
+    /* nginx's group may pass to the front's socket, but it is no worker. */
+    mode_t before = umask(0077);
+    int status = zmq_bind(dispatch->socket, text);
+    umask(before);
+    if (status < 0)
         return err_set(err, "cannot bind %s for the workers: %s", text,
                        zmq_strerror(errno));
     return 0;

@@ -19,7 +19,8 @@
 #include "fcgi/schedule.h"
 
 struct dispatch_options {
-    const char *endpoints; /* to bind, separated by commas */
+    const char *endpoints; /* to bind, separated by commas; a Unix socket is
+                              for workers of the same user alone */
     const char *redis;
     int64_t sweep_ms;
     int64_t stop_ms; /* so long dispatch_close() waits for workers */

@@ -77,6 +77,9 @@ static void sockets_are_for_their_owner(void **state) {
     assert_int_equal(stat(getenv("CONVOY_RUN"), &of), 0);
     assert_int_equal(of.st_mode & 07, 0); /* others cannot even pass */
     assert_int_equal(of.st_mode & 0060, 0);
+    snprintf(path, sizeof path, "%s/jobs.sock", getenv("CONVOY_RUN"));
+    assert_int_equal(stat(path, &of), 0);
+    assert_int_equal(of.st_mode & 077, 0); /* nginx's group may pass, no more */
     snprintf(path, sizeof path, "%s/redis", getenv("CONVOY_RUN"));
     assert_int_equal(stat(path, &of), 0);
     assert_int_equal(of.st_mode & 077, 0);
