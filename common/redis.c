@@ -118,14 +118,17 @@ int redis_unavailable(struct err *err, const char *reason) {
     return err_problem(err, "store-unavailable", "Redis: %s", reason);
 }
 
+static redisReply *log_in(const struct redis *redis) {
+    const char *words[3] = {"AUTH", redis->user ? redis->user : redis->password,
+                            redis->password};
+    return redisCommandArgv(redis->context, redis->user ? 3 : 2, words, NULL);
+}
+
 /* Logs in and loads the scripts, all in one round trip. */
 static int greet(struct redis *redis, struct err *err) {
     redisContext *context = redis->context;
     if (redis->password) {
-        redisReply *reply =
-            redis->user ? redisCommand(context, "AUTH %s %s", redis->user,
-                                       redis->password)
-                        : redisCommand(context, "AUTH %s", redis->password);
+        redisReply *reply = log_in(redis);
         if (!reply)
             return redis_unavailable(err, context->errstr);
         int status = reply->type == REDIS_REPLY_ERROR
@@ -136,7 +139,9 @@ static int greet(struct redis *redis, struct err *err) {
             return -1;
     }
     for (int i = 0; i < redis->script_count; i++)
-        redisAppendCommand(context, "SCRIPT LOAD %s", redis->scripts[i]);
+        redisAppendCommandArgv(
+            context, 3, (const char *[]){"SCRIPT", "LOAD", redis->scripts[i]},
+            NULL);
     for (int i = 0; i < redis->script_count; i++) {
         redisReply *reply = NULL;
         if (redisGetReply(context, (void **)&reply) != REDIS_OK || !reply)

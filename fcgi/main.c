@@ -1,3 +1,4 @@
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/confine.h"
 #include "common/log.h"
@@ -15,7 +16,7 @@
 #define MIB (1 << 20)
 
 struct settings {
-    const char *listen, *jobs, *redis, *id_secret, *log_level;
+    const char *listen, *jobs, *redis, *redis_login, *id_secret, *log_level;
     int threads, images, pending, attempts;
     int64_t image_bytes, body_bytes, wait_ms, lease_ms, job_timeout_ms,
         orphan_ms;
@@ -29,7 +30,9 @@ static enum options_result read_settings(struct settings *s, int argc,
         {"jobs", "ENDPOINTS", OPTION_TEXT, &s->jobs, 0, 0,
          "for workers: ipc://PATH or tcp://HOST:PORT, by commas"},
         {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
-         "unix:PATH, HOST:PORT or redis://USER:PASSWORD@HOST:PORT"},
+         "unix:PATH, HOST:PORT or redis://HOST:PORT"},
+        {"redis-login", "FILE", OPTION_TEXT, &s->redis_login, 0, 0,
+         "USER:PASSWORD or :PASSWORD for Redis; mode 0600"},
         {"id-secret", "FILE", OPTION_TEXT, &s->id_secret, 0, 0,
          "makes ids that nobody outside can compute; 16 bytes or more"},
         {"threads", "N", OPTION_INT, &s->threads, 2, 4096,
@@ -215,11 +218,23 @@ static int run(const struct settings *s, struct err *err) {
     return status;
 }
 
+/* With the login, which lives in memory alone. */
+static int run_with_login(struct settings *s, struct err *err) {
+    char *redis = address_with_login(s->redis, s->redis_login, err);
+    if (!redis)
+        return -1;
+    s->redis = redis;
+    int status = run(s, err);
+    free(redis);
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct settings settings = {
         .listen = "run/front.sock",
         .jobs = "ipc://run/jobs.sock",
-        .redis = "127.0.0.1:6379",
+        .redis = "unix:run/redis/redis.sock",
+        .redis_login = "",
         .id_secret = "",
         .log_level = "info",
         .threads = 64,
@@ -243,6 +258,15 @@ int main(int argc, char **argv) {
                 "--log-level: \"%s\" is no level (debug, info, warn, "
                 "error)",
                 settings.log_level);
+    if (result == OPTIONS_RUN &&
+        address_is_exposed(settings.redis, argc, argv)) {
+        err_set(
+            &err,
+            "--redis: a password on the command line can be read by all users "
+            "of this machine; put USER:PASSWORD into a file "
+            "(--redis-login)");
+        result = OPTIONS_BAD;
+    }
     if (result == OPTIONS_BAD || level < 0) {
         fprintf(stderr, "convoy-fcgi: %s\n", err.text);
         return 2;
@@ -250,7 +274,8 @@ int main(int argc, char **argv) {
     tune_memory();
     log_open("convoy-fcgi", (enum log_level)level);
 
-    if (confine(CONFINE_FRONT, &err) < 0 || run(&settings, &err) < 0) {
+    if (confine(CONFINE_FRONT, &err) < 0 ||
+        run_with_login(&settings, &err) < 0) {
         log_event(LOG_ERROR, "failed", "error", err.text, NULL);
         return 1;
     }

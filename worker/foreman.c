@@ -1,5 +1,6 @@
 #include "worker/foreman.h"
 
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/document.h"
 #include "common/fault.h"
@@ -297,6 +298,16 @@ static int work(struct foreman *f, struct err *err) {
     return 0;
 }
 
+static int open_writer(struct foreman *f, struct err *err) {
+    const struct settings *s = f->settings;
+    char *redis = address_with_login(s->redis, s->redis_login, err);
+    if (redis)
+        f->writer = writer_open(redis, (int)(s->result_ttl_ms / 1000),
+                                s->redis_patience_ms, err);
+    free(redis);
+    return f->writer ? 0 : -1;
+}
+
 static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     const struct settings *s = f->settings;
     signal(SIGPIPE, SIG_IGN);
@@ -309,9 +320,7 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     f->link = link_open(s->fronts, err);
     if (!f->link)
         return -1;
-    f->writer = writer_open(s->redis, (int)(s->result_ttl_ms / 1000),
-                            s->redis_patience_ms, err);
-    if (!f->writer)
+    if (open_writer(f, err) < 0)
         return -1;
     /* Before the models are read: what changes from then on is noticed. */
     f->watch = watch_open(s->models, s->models_check_ms, err);

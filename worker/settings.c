@@ -1,5 +1,6 @@
 #include "worker/settings.h"
 
+#include "common/address.h"
 #include "common/job.h"
 #include "worker/batch.h"
 
@@ -55,8 +56,9 @@ enum options_result settings_read(struct settings *s, int argc,
         .models_check_ms = 1000,
         .retire_after_ms = 60000,
         .default_model = "",
-        .fronts = "tcp://127.0.0.1:5555",
-        .redis = "127.0.0.1:6379",
+        .fronts = "ipc://run/jobs.sock",
+        .redis = "unix:run/redis/redis.sock",
+        .redis_login = "",
         .hands = core_count(),
         .batch = 8,
         .result_ttl_ms = 30 * DAY_MS,
@@ -79,7 +81,9 @@ enum options_result settings_read(struct settings *s, int argc,
         {"fronts", "ENDPOINT,...", OPTION_TEXT, &s->fronts, 0, 0,
          "who sends jobs: tcp://HOST:PORT or ipc://PATH"},
         {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
-         "unix:PATH, HOST:PORT or redis://USER:PASSWORD@HOST:PORT"},
+         "unix:PATH, HOST:PORT or redis://HOST:PORT"},
+        {"redis-login", "FILE", OPTION_TEXT, &s->redis_login, 0, 0,
+         "USER:PASSWORD or :PASSWORD for Redis; mode 0600"},
         {"hands", "N", OPTION_INT, &s->hands, 1, HANDS_MAX,
          "processes that classify, one a core"},
         {"batch", "N", OPTION_INT, &s->batch, 1, BATCH_MAX,
@@ -105,6 +109,14 @@ enum options_result settings_read(struct settings *s, int argc,
         "convoy-worker", "the pool of Convoy's processes that classify", rows,
         sizeof rows / sizeof *rows};
     enum options_result result = options_read(&options, argc, argv, err);
+    if (result == OPTIONS_RUN && address_is_exposed(s->redis, argc, argv)) {
+        err_set(
+            err,
+            "--redis: a password on the command line can be read by all users "
+            "of this machine; put USER:PASSWORD into a file "
+            "(--redis-login)");
+        return OPTIONS_BAD;
+    }
     if (result == OPTIONS_RUN && check(s, name, log, err) < 0)
         return OPTIONS_BAD;
     return result;

@@ -22,7 +22,7 @@ struct settings {
     int64_t retire_after_ms; /* what a replaced model waits for jobs */
     const char *default_model;
     const char *fronts; /* list of endpoints */
-    const char *redis;
+    const char *redis, *redis_login;
     int hands;
     int batch;
     char name[128];

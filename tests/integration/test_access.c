@@ -154,6 +154,49 @@ static void access_by_password(void **state) {
     await_metrics("Accept: */*", 200);
 }
 
+/* ---- Redis --------------------------------------------------------------- */
+
+/* What the login that front and worker have can be used for; `whose` is the
+ * start of the command line. */
+static int redis_answers(const char *whose, const char *words,
+                         const char *answer) {
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd \"$CONVOY_RUN\"/redis && %s redis-cli -s redis.sock %s 2>&1 "
+             "| grep -q '%s'",
+             whose, words, answer);
+    return system(command) == 0;
+}
+
+static void access_to_redis_is_what_is_needed(void **state) {
+    (void)state;
+    const char *convoy = "REDISCLI_AUTH=$(cut -d: -f2 login)";
+    assert_true(redis_answers("", "GET convoy:probe", "NOAUTH"));
+    assert_true(redis_answers(convoy, "--user convoy GET convoy:probe", "1"));
+    assert_true(redis_answers(convoy, "--user convoy GET else", "NOPERM"));
+    static const char *const denied[] = {
+        "FLUSHALL",
+        "KEYS x",
+        "CONFIG GET dir",
+        "SHUTDOWN",
+        "SAVE",
+        "MONITOR",
+        "ACL LIST",
+
+        "CLIENT LIST",
+        "MODULE LIST",
+        "REPLICAOF a 1",
+        "SCRIPT FLUSH",
+        "EVAL \"return redis.call('FLUSHALL')\" 0",
+        "EVAL \"return redis.call('GET', 'else')\" 0"};
+    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++) {
+        char words[128];
+        snprintf(words, sizeof words, "--user convoy %s", denied[i]);
+        if (!redis_answers(convoy, words, "NOPERM\\|user executing the script"))
+            fail_msg("%s is not denied", denied[i]);
+    }
+}
+
 /* ---- headers ------------------------------------------------------------- */
 
 static void assert_safe(const char *what, struct reply *reply, long status) {
@@ -276,6 +319,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(access_is_not_for_pages_of_other_sites),
         cmocka_unit_test(access_forgotten_is_gone),
         cmocka_unit_test(access_by_password),
+        cmocka_unit_test(access_to_redis_is_what_is_needed),
         cmocka_unit_test(access_headers_of_every_answer),
         cmocka_unit_test(access_headers_of_refusals),
         cmocka_unit_test(access_headers_of_too_many),
