@@ -275,6 +275,21 @@ static void worker_told_twice_ends_at_once(void **state) {
     bench_await_end(hand);
 }
 
+/* What is left fronts give to others, for they see the connection go. */
+static void worker_ends_in_time_though_a_hand_hangs(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--job-timeout=600s", "--drain-timeout=300ms");
+    pid_t hand = bench_hand(0);
+    bench_send("hang");
+    bench_await_received();
+    kill(bench.worker, SIGTERM);
+    bench_expect(JOB_DRAIN, NULL);
+    int status = bench_wait();
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(bench_logged("event=not-drained"));
+    bench_await_end(hand);
+}
+
 int main(int argc, char **argv) {
     bench_main(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -294,6 +309,7 @@ int main(int argc, char **argv) {
         BENCH(worker_serves_the_models_that_it_can),
         BENCH(worker_finishes_what_runs_before_it_ends),
         BENCH(worker_told_twice_ends_at_once),
+        BENCH(worker_ends_in_time_though_a_hand_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

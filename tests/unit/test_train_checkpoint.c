@@ -2,6 +2,8 @@
 
 #include "models/train/checkpoint.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { COUNT = 50, EPOCHS = 3 };
@@ -122,6 +124,33 @@ static void train_checkpoint_keeps_the_best_too(void **state) {
     assert_int_equal(checkpoint_read(f->path, &c, &err), -1);
 }
 
+/* However much still fits: the one before stays, and nothing half beside it. */
+static void train_checkpoint_stays_on_a_full_disk(void **state) {
+    struct fixture *f = *state;
+    struct checkpoint c = refer(&f->written);
+    struct rlimit whole;
+    struct stat st;
+    char beside[160];
+    snprintf(beside, sizeof beside, "%s.new", f->path);
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t room = 0; room < (rlim_t)st.st_size; room += 37) {
+        struct err err = {0};
+        struct rlimit full = {room, whole.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+        int status = checkpoint_write(f->path, &c, &err);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+        assert_int_equal(status, -1);
+        assert_non_null(strstr(err.text, "cannot write the checkpoint"));
+        assert_int_equal(access(beside, F_OK), -1);
+    }
+    signal(SIGXFSZ, SIG_DFL);
+    c = refer(&f->got);
+    assert_int_equal(checkpoint_read(f->path, &c, &(struct err){0}), 0);
+    assert_memory_equal(&f->got, &f->written, sizeof f->got);
+}
+
 static void refuse(struct fixture *f, const struct checkpoint *expected,
                    const char *why) {
     struct err err = {0};
@@ -193,6 +222,7 @@ int main(void) {
         CHECKPOINT_TEST(train_checkpoint_gives_back_what_was_written),
         CHECKPOINT_TEST(train_checkpoint_reads_the_first_layout),
         CHECKPOINT_TEST(train_checkpoint_keeps_the_best_too),
+        CHECKPOINT_TEST(train_checkpoint_stays_on_a_full_disk),
         CHECKPOINT_TEST(train_checkpoint_refuses_another_run),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_damaged_file),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_foreign_file),

@@ -1,0 +1,93 @@
+#include "common/document.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void document_is_what_was_put_in(void **state) {
+    (void)state;
+    json_t *doc = json_object(), *list = json_array();
+    document_add(&list, json_integer(1));
+    document_add(&list, json_null());
+    document_set(&doc, "list", list);
+    document_set(&doc, "name", document_text("d\xc3\xb4g"));
+    char *text = document_print(doc, JSON_COMPACT);
+    assert_string_equal(text, "{\"list\":[1,null],\"name\":\"d\xc3\xb4g\"}");
+    free(text);
+    json_decref(doc);
+}
+
+static void document_goes_with_its_first_missing_value(void **state) {
+    (void)state;
+    json_t *doc = json_object(), *list = json_array();
+    document_set(&doc, "one", json_integer(1));
+    document_set(&doc, "two", NULL);
+    assert_null(doc);
+    document_set(&doc, "three", json_integer(3)); /* freed */
+    assert_null(doc);
+    document_add(&list, NULL);
+    document_add(&list, json_integer(3));
+    assert_null(list);
+    assert_null(document_print(doc, 0));
+}
+
+static void document_prints_what_is_larger_than_its_first_buffer(void **state) {
+    (void)state;
+    json_t *list = json_array();
+    for (int i = 0; i < 10000; i++)
+        document_add(&list, json_integer(i));
+    char *text = document_print(list, JSON_COMPACT);
+    char *expected = json_dumps(list, JSON_COMPACT);
+    assert_string_equal(text, expected);
+    free(text);
+    free(expected);
+    json_decref(list);
+}
+
+/* The bounds of RFC 3629, section 4. */
+static void document_text_takes_utf8_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int is_utf8;
+    } rows[] = {
+        {"", 1},
+        {"plain", 1},
+        {"\xc2\x80", 1},
+        {"\xc1\xbf", 0}, /* too long for what it is */
+        {"\xe0\xa0\x80", 1},
+        {"\xe0\x9f\xbf", 0},
+        {"\xed\x9f\xbf", 1},
+        {"\xed\xa0\x80", 0}, /* half of a pair */
+        {"\xef\xbf\xbf", 1},
+        {"\xf0\x90\x80\x80", 1},
+        {"\xf0\x8f\xbf\xbf", 0},
+        {"\xf4\x8f\xbf\xbf", 1},
+        {"\xf4\x90\x80\x80", 0}, /* beyond U+10FFFF */
+        {"\xf5\x80\x80\x80", 0},
+        {"\x80", 0},
+        {"cut \xe2\x82", 0},
+        {"cut \xe2", 0},
+        {"\xff", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *text = document_text(rows[i].text);
+        assert_string_equal(json_string_value(text),
+                            rows[i].is_utf8 ? rows[i].text : "?");
+        json_decref(text);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(document_is_what_was_put_in),
+        cmocka_unit_test(document_goes_with_its_first_missing_value),
+        cmocka_unit_test(document_prints_what_is_larger_than_its_first_buffer),
+        cmocka_unit_test(document_text_takes_utf8_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
