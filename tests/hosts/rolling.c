@@ -195,6 +195,7 @@ static void roll_out(struct rolling *r,
     await_version(r->new, NULL, found);
     submit_to_both(r, r->new);
     do_step(context, "upgrade w3");
+    do_step(context, "upgrade w4"); /* for when it is started */
     do_step(context, "mend w1");
     do_step(context, "start w1");
     do_step(context, "sees f1 3");
