@@ -89,6 +89,60 @@ static int merge_transposes(struct graph *graph, struct graph_node *node,
     return graph_set_attribute(graph, node, &merged, err);
 }
 
+/* ---- Transpose before a reduction --------------------------------------- */
+
+/* The axes of x that the reduction behind that Transpose takes; false where
+ * those that stay come in another order than in x, or the others stay as 1. */
+static bool axes_before(const struct graph_node *reduce, const int64_t *perm,
+                        int rank, bool reduced[NN_MAX_RANK]) {
+    bool behind[NN_MAX_RANK] = {false};
+    const int64_t *axes;
+    int64_t last = -1;
+    int count = node_ints(&reduce->node, "axes", &axes);
+
+    if (count == 0 || node_int(&reduce->node, "keepdims", 1) != 0)
+        return false;
+    for (int i = 0; i < count; i++) {
+        int axis;
+        if (op_axis(axes[i], rank, &axis, NULL) < 0)
+            return false;
+        behind[axis] = true;
+    }
+    for (int i = 0; i < rank; i++) {
+        if (perm[i] < 0 || perm[i] >= rank || (!behind[i] && perm[i] < last))
+            return false;
+        reduced[perm[i]] = behind[i];
+        last = behind[i] ? last : perm[i];
+    }
+    return true;
+}
+
+/* The mean of pixels that lie together is the mean of maps: networks written
+ * for channels last end in it. */
+static int reduce_first(struct graph *graph, struct graph_node *node,
+                        struct err *err) {
+    const struct graph_node *turn = graph_input(node, 0)->producer;
+    bool reduced[NN_MAX_RANK] = {false};
+    const int64_t *perm;
+
+    if ((!is(node, "ReduceMean") && !is(node, "ReduceMax")) || !turn ||
+        !turn->op || !is(turn, "Transpose"))
+        return 0;
+    int rank = node_ints(&turn->node, "perm", &perm);
+    if (rank > NN_MAX_RANK || !axes_before(node, perm, rank, reduced))
+        return 0;
+    struct attribute axes = {.name = "axes", .kind = ATTRIBUTE_INTS};
+    int64_t *ints = graph_alloc(graph, NN_MAX_RANK * sizeof *ints, err);
+    if (!ints)
+        return -1;
+    for (int i = 0; i < rank; i++)
+        if (reduced[i])
+            ints[axes.count++] = i;
+    axes.ints = ints;
+    node->inputs[0] = graph_input(turn, 0);
+    return graph_set_attribute(graph, node, &axes, err);
+}
+
 /* ---- Pad into Conv ------------------------------------------------------ */
 
 static bool pads_spatial_zeros(const struct graph_node *pad,
@@ -150,6 +204,7 @@ int graph_simplify(struct graph *graph, struct err *err) {
         if (does_nothing(node))
             graph_forward(node, graph_input(node, 0));
         else if (merge_transposes(graph, node, err) < 0 ||
+                 reduce_first(graph, node, err) < 0 ||
                  merge_pad(graph, node, err) < 0)
             return graph_error(graph, node, err);
     }

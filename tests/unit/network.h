@@ -224,6 +224,15 @@ static inline void give_number(struct wire *node, const char *name, float f) {
     wire_message(node, 5, &a);
 }
 
+static inline void give_text(struct wire *node, const char *name,
+                             const char *text) {
+    struct wire a = {0};
+    wire_text(&a, 1, name);
+    wire_text(&a, 4, text);
+    wire_varint(&a, 20, 3);
+    wire_message(node, 5, &a);
+}
+
 static inline struct wire network_file(struct network *net) {
     struct wire graph = {0}, opset = {0}, file = {0};
     for (int i = 0; i < net->node_count; i++)
