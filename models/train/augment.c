@@ -1,5 +1,7 @@
 #include "models/train/augment.h"
 
+#include "models/train/outliers.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ const struct augment augment_cifar10 = {
 /* Streams apart from those that other parts draw from the same seed. */
 #define FLIP_STREAM (1ull << 62)
 #define CROP_STREAM (1ull << 61)
+#define OUTLIER_STREAM (3ull << 61)
 
 struct change {
     int down, right; /* the image's top left corner in the padded one */
@@ -67,14 +70,18 @@ static void write_zoomed(const struct augment *policy, struct shape shape,
     }
 }
 
-static void write_image(const struct augment *policy, struct shape shape,
-                        const uint8_t *pixels, const struct change *change,
-                        float *out) {
-    float table[3][256];
+static void make_table(const struct augment *policy, float table[3][256]) {
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
             table[c][i] =
                 ((float)i / 255 - policy->mean[c]) / policy->deviation[c];
+}
+
+static void write_image(const struct augment *policy, struct shape shape,
+                        const uint8_t *pixels, const struct change *change,
+                        float *out) {
+    float table[3][256];
+    make_table(policy, table);
     for (int y = 0; y < shape.height; y++) {
         int row = reflect(y + change->down, shape.height);
         for (int x = 0; x < shape.width; x++) {
@@ -130,11 +137,45 @@ static void cut_out(const struct augment *policy, struct shape shape,
     }
 }
 
+static void outlier_stream(struct rng *rng, uint32_t image, int epoch,
+                           uint64_t seed) {
+    rng_seed(rng, seed,
+             OUTLIER_STREAM | (uint64_t)(uint32_t)epoch << 32 | image);
+}
+
+bool augment_is_outlier(const struct augment *policy, uint32_t image, int epoch,
+                        uint64_t seed) {
+    struct rng rng;
+    outlier_stream(&rng, image, epoch, seed);
+    return policy->outliers > 0 && rng_uniform(&rng, 0, 1) < policy->outliers;
+}
+
+/* The bytes lie at the end of the numbers' own memory meanwhile: the number
+ * that is written last is the first to reach one, its own. */
+static void write_outlier(const struct augment *policy,
+                          const struct dataset *set, uint32_t image, int epoch,
+                          uint64_t seed, float *out) {
+    float table[3][256];
+    struct rng rng;
+    size_t size = shape_size(set->shape);
+    uint8_t *bytes = (uint8_t *)(out + size) - size;
+    make_table(policy, table);
+    outlier_stream(&rng, image, epoch, seed);
+    rng_next(&rng); /* was the draw of augment_is_outlier() */
+    outlier_write(set->shape, set->pixels + image * size, &rng, bytes);
+    for (size_t i = 0; i < size; i++)
+        out[i] = table[i % 3][bytes[i]];
+}
+
 void augment_fill(const struct augment *policy, const struct dataset *set,
                   const uint32_t *order, int count, int epoch, uint64_t seed,
                   float *out) {
     size_t size = shape_size(set->shape);
     for (int i = 0; i < count; i++, out += size) {
+        if (augment_is_outlier(policy, order[i], epoch, seed)) {
+            write_outlier(policy, set, order[i], epoch, seed, out);
+            continue;
+        }
         struct change change = draw(policy, set->shape, order[i], epoch, seed);
         (change.zoomed ? write_zoomed : write_image)(
             policy, set->shape, set->pixels + order[i] * size, &change, out);

@@ -19,6 +19,9 @@
  * smaller by up to 1 + zoom, its aspect changed by up to the root of that. What
  * keeps its size keeps its pixels too, as sharp as they are.
  *
+ * And some images, others in each epoch, give way to *outliers* (outliers.h),
+ * which have no class.
+ *
  * Each image draws from a random stream of its own (seed, epoch, place in the
  * data set), so a batch is the same whichever thread fills it.
  */
@@ -28,9 +31,10 @@
 #include "models/train/dataset.h"
 
 struct augment {
-    int translate; /* pixels, less than a quarter of the side; 0: none */
-    int cutout;    /* side of the square, less than the image's; 0: none */
-    float zoom;    /* 0: none; at most 1 */
+    int translate;  /* pixels, less than a quarter of the side; 0: none */
+    int cutout;     /* side of the square, less than the image's; 0: none */
+    float zoom;     /* 0: none; at most 1 */
+    float outliers; /* share of the images that give way to an outlier */
     bool flip;
     float mean[3], deviation[3]; /* of pixels scaled to 0..1 */
 };
@@ -42,6 +46,10 @@ extern const struct augment augment_cifar10;
 void augment_fill(const struct augment *policy, const struct dataset *set,
                   const uint32_t *order, int count, int epoch, uint64_t seed,
                   float *out);
+
+/* Whether image `image` of the set is an outlier in that epoch. */
+bool augment_is_outlier(const struct augment *policy, uint32_t image, int epoch,
+                        uint64_t seed);
 
 /* The same without changes, of images first..first+count-1. */
 void augment_plain(const struct augment *policy, const struct dataset *set,

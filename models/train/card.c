@@ -164,6 +164,12 @@ static void put_augmentation(const struct card *c) {
     if (a->cutout > 0)
         fprintf(out, ";\n  a square of %d x %d pixels blanked", a->cutout,
                 a->cutout);
+    if (a->outliers > 0)
+        fprintf(
+            out,
+            ";\n  %g %% of them replaced by made-up ones that show nothing, "
+            "to be scored evenly\n  (after arXiv 1812.04606)",
+            100 * (double)a->outliers);
     fputc('\n', out);
 }
 

@@ -31,7 +31,7 @@ enum {
     SETTINGS = 5,
     AUGMENT = SETTINGS + 11,
     AUGMENT_END = AUGMENT + 4,
-    SETTINGS_END = AUGMENT_END + 3,
+    SETTINGS_END = AUGMENT_END + 4,
     ROWS = SETTINGS_END + 7
 };
 
@@ -94,6 +94,9 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "1 + Z; photos: 0.25"},
         {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
          "side of a square blanked in each image; 0: none"},
+        {"outliers", "SHARE", OPTION_NUMBER, &s->outliers, 0, 0.5,
+         "of the images give way to made-up ones that show nothing, for the "
+         "network to be unsure of such"},
 
         {"balance", NULL, OPTION_FLAG, &s->balance, 0, 0,
          "weigh classes so that a rare one counts as much as a "

@@ -16,7 +16,11 @@
 struct loss {
     double sum;  /* added to */
     int correct; /* added to */
+    int classed; /* added to: images that have a class */
 };
+
+/* The label of an image that is none of the classes: its target is even. */
+#define LOSS_NO_CLASS UINT16_MAX
 
 /* logits and gradient (n, classes); weights (classes), by which loss and
  * gradient of an image of that class are multiplied. Both may be NULL. */

@@ -353,6 +353,7 @@ void network_step(struct network *net, int n, const uint16_t *labels,
     for (int i = 0; i < LAYER_SLICES; i++) {
         loss->sum += job.losses[i].sum;
         loss->correct += job.losses[i].correct;
+        loss->classed += job.losses[i].classed;
     }
     backward(&job);
 }

@@ -90,6 +90,8 @@ static int check_settings(const struct settings *s, struct shape input,
         return err_set(err,
                        "images are moved by 0 to a quarter of their side and "
                        "zoomed by 0 to 1");
+    if (!(s->outliers >= 0 && s->outliers <= 0.5))
+        return err_set(err, "outliers are a share of 0 to 0.5 of the images");
     if (s->patience < 0 || s->frozen < 0 || !(s->feature_rate >= 0) ||
         (s->patience > 0 && s->validation == 0))
         return err_set(err,
@@ -168,6 +170,7 @@ struct trainer *trainer_open(const struct settings *settings,
     t->policy.cutout = settings->cutout;
     t->policy.translate = settings->translate;
     t->policy.zoom = (float)settings->zoom;
+    t->policy.outliers = (float)settings->outliers;
     t->policy.flip = !settings->no_flip;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};
@@ -334,8 +337,12 @@ static bool lookahead_due(const struct trainer *t, long step, long steps) {
 static void train_batch(struct trainer *t, int epoch, int first, int n,
                         long step, long steps, struct loss *loss) {
     struct fill_job job = {t, first, n, epoch};
-    for (int i = 0; i < n; i++)
-        t->labels[i] = t->train.labels[t->order[first + i]];
+    for (int i = 0; i < n; i++) {
+        uint32_t image = t->order[first + i];
+        bool none =
+            augment_is_outlier(&t->policy, image, epoch, t->settings.seed);
+        t->labels[i] = none ? LOSS_NO_CLASS : t->train.labels[image];
+    }
     team_run(t->team, LAYER_SLICES, fill_slice, &job);
     network_step(t->net, n, t->labels, (float)t->settings.smoothing, loss);
     optimiser_step(t->net, &t->optimiser, t->settings.batch, step, steps);
@@ -344,6 +351,10 @@ static void train_batch(struct trainer *t, int epoch, int first, int n,
     else if (lookahead_due(t, step + 1, steps))
         optimiser_lookahead(t->net, t->slow,
                             optimiser_lookahead_decay(step + 1, steps));
+}
+
+static double accuracy(const struct loss *loss) {
+    return loss->classed > 0 ? (double)loss->correct / loss->classed : 0;
 }
 
 /* 1 where it was stopped. */
@@ -370,10 +381,10 @@ static int train_epoch(struct trainer *t, int epoch,
                            epoch + 1, t->settings.rate);
         if (watch->progress)
             progress_step(watch->progress, done, i + n, loss.sum / (i + n),
-                          (double)loss.correct / (i + n));
+                          accuracy(&loss));
     }
     record->loss = loss.sum / t->train.count;
-    record->accuracy = (double)loss.correct / t->train.count;
+    record->accuracy = accuracy(&loss);
     record->seconds = clock_seconds() - begun;
     trainer_validate(t, record);
     return 0;

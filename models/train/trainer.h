@@ -49,6 +49,7 @@ struct settings {
     int32_t frozen;      /* first epochs in which only the head learns */
     double feature_rate; /* times the learning rate, of all but the head */
     char from[64];       /* the model whose features it began with; or "" */
+    double outliers;     /* augment.h */
 };
 
 extern const struct settings trainer_defaults;
