@@ -1,5 +1,6 @@
 /* What lies beside a network: preprocessor_config.json, config.json and
  * labels.txt; what makes sense of the first is applied to a picture. */
+#include "models/classifier/confidence.h"
 #include "models/classifier/labels.h"
 #include "models/classifier/preprocess.h"
 #include "tests/fuzz/fuzz.h"
@@ -45,9 +46,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct labels labels = {0};
     struct err err = {0};
     bool found = false;
+    float threshold = 0;
     char *text = fuzz_text(data, size);
     read_preprocess(text, size, 32);
     read_preprocess(text, size, 0);
+    if (confidence_read(text, size, "config.json", &threshold, &err) == 0)
+        MUST(threshold >= 0 && threshold <= 1);
     if (labels_read_config(&labels, text, size, "config.json", CLASSES, &found,
                            &err) == 0 &&
         found) {

@@ -1,5 +1,5 @@
-/* Lines of text from a stranger's request: path, query, Prefer, If-None-Match
- * and X-Request-ID. */
+/* Lines of text from a stranger's request: path, query, Prefer, If-None-Match,
+ * X-Request-ID, and what tells whose page asks. */
 #include "common/id.h"
 #include "fcgi/http.h"
 #include "fcgi/prefer.h"
@@ -47,6 +47,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(prefer_wait(next_line(&rest)) >= -1);
     http_etag_matches(next_line(&rest), "\"9f86d081-3f2a9c1b7d4e\"");
     http_request_id(next_line(&rest), id);
+    const struct request request = {.host = next_line(&rest),
+                                    .origin = next_line(&rest),
+                                    .fetch_site = next_line(&rest)};
+    http_is_cross_site(&request);
     MUST(*id && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"
                            "yz0123456789._-") == strlen(id));
     free(text);
