@@ -159,7 +159,7 @@ int zoo_enter(void) {
     if (!mkdtemp(folder))
         abort();
     setenv("CONVOY_MODELS", folder, 1);
-    setenv("CONVOY_MODELS_CHECK", "200ms", 1);
+    setenv("CONVOY_MODELS_CHECK", "500ms", 1);
     setenv("CONVOY_RETIRE_AFTER", "2s", 1);
     zoo_put("pets", "v1");
     return 1;

@@ -11,17 +11,24 @@ static struct job_advert advert; /* of the last READY */
 static struct id ids[16];
 static enum job_type types[16];
 
-/* A folder whose model is of that version. */
+/* A folder whose model is of that version, there at once or not at all. */
 static void put(const char *name, const char *version) {
-    char path[400], new[400];
-    bench_model(name);
-    snprintf(path, sizeof path, "%s/%s/model.onnx", bench.models, name);
-    snprintf(new, sizeof new, "%s/%s/new", bench.models, name);
-    FILE *file = fopen(new, "w");
+    char folder[400], hidden[400], path[500];
+    struct stat status;
+    snprintf(folder, sizeof folder, "%s/%s", bench.models, name);
+    snprintf(hidden, sizeof hidden, "%s/.new", bench.models);
+    mkdir(hidden, 0700);
+    snprintf(path, sizeof path, "%s/model.onnx", hidden);
+    FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(version, file);
     fclose(file);
-    assert_int_equal(rename(new, path), 0);
+    if (stat(folder, &status) < 0) {
+        assert_int_equal(rename(hidden, folder), 0);
+        return;
+    }
+    strcat(folder, "/model.onnx");
+    assert_int_equal(rename(path, folder), 0);
 }
 
 static void take_ready(void) {
