@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@
 struct settings {
     const char *root, *model, *only;
     int seed, first, schedules, seconds, has_disk;
+    int64_t flood_ms;
 };
 
 struct totals {
@@ -176,7 +178,8 @@ static void run_schedule(struct checker *checker, int number) {
                           .has_disk = s->has_disk != 0,
                           .injected = checker->totals.injected};
     int64_t begun = now_us();
-    plan_make(&plan, rng_derive((uint64_t)s->seed, (uint64_t)number), first);
+    plan_make(&plan, rng_derive((uint64_t)s->seed, (uint64_t)number), first,
+              (int)s->flood_ms);
     plan_describe(&plan, kinds, sizeof kinds);
     verdict_begin(number, kinds);
     service_clear_logs(checker->service);
@@ -259,6 +262,8 @@ static int read_settings(struct settings *s, int argc, char **argv,
          "no new schedule after so long"},
         {"only", "KIND", OPTION_TEXT, &s->only, 0, 0,
          "every schedule has that fault"},
+        {"flood", "TIME", OPTION_TIME, &s->flood_ms, 0, 3600000,
+         "how long an overload lasts (1.2 s)"},
         {"root", "DIR", OPTION_TEXT, &s->root, 0, 0, "the repository"},
         {"model", "DIR", OPTION_TEXT, &s->model, 0, 0, "the model to serve"},
         {"disk", NULL, OPTION_FLAG, &s->has_disk, 0, 0,
@@ -279,13 +284,41 @@ static int read_settings(struct settings *s, int argc, char **argv,
     return status;
 }
 
+/* ---- told to stop -------------------------------------------------------- */
+
+static void stop_signals(sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+}
+
+/* Whatever the other threads are at, no part is left behind. */
+static void *await_stop(void *argument) {
+    struct checker *checker = argument;
+    sigset_t signals;
+    int signal = 0;
+    stop_signals(&signals);
+    sigwait(&signals, &signal);
+    service_kill_all(checker->service);
+    _exit(128 + signal);
+}
+
+static int watch_for_stop(struct checker *checker, struct err *err) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, await_stop, checker))
+        return err_set(err, "cannot start a thread");
+    pthread_detach(thread);
+    return 0;
+}
+
 static int check(struct checker *checker, struct err *err) {
     const struct settings *s = &checker->settings;
     checker->oracle = oracle_open(s->model, err);
     if (!checker->oracle)
         return -1;
     checker->service = service_open(s->root, s->model, err);
-    if (!checker->service)
+    if (!checker->service || watch_for_stop(checker, err) < 0)
         return -1;
     if (!service_await_ready(checker->service, READY_S)) {
         service_keep_logs(checker->service, "start");
@@ -311,7 +344,10 @@ int main(int argc, char **argv) {
     int status = read_settings(&checker.settings, argc, argv, &err);
     if (status == OPTIONS_DONE)
         return 0;
+    sigset_t stop;
     signal(SIGPIPE, SIG_IGN);
+    stop_signals(&stop);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL); /* await_stop() takes them */
     setvbuf(stdout, NULL, _IOLBF, 0);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     checker.recovery = recovery_open();

@@ -16,6 +16,10 @@
 #define LAST_MS 1400
 #define TAIL_MS 400     /* from the last step to the end of the load */
 #define SILENCE_MS 5600 /* a worker or front is taken for gone, and more */
+#define FLOOD_MS 1200
+#define FLOOD_MORE_KIB                                                         \
+    (16 << 10) /* what waits and is on its way, see jobs.h                     \
+                */
 #define FILLER "redis/filler"
 
 static const char *const point_names[FAULT_POINT_COUNT] = {
@@ -148,8 +152,18 @@ static void begin_flood(struct stage *stage, const struct step *step) {
                                      PACE_FLOOD);
 }
 
-static void end_flood(struct stage *stage, const struct step *step) {
+static void note_memory(struct stage *stage, const struct step *step) {
     (void)step;
+    stage->flood_kib = service_front_rss_kib(stage->service);
+}
+
+/* Overload is refused: however long it lasts, it takes no more memory. */
+static void end_flood(struct stage *stage, const struct step *step) {
+    long kib = service_front_rss_kib(stage->service);
+    (void)step;
+    if (stage->flood_kib && kib > stage->flood_kib + FLOOD_MORE_KIB)
+        verdict_against("overload: a front took %ld KiB, and later %ld KiB",
+                        stage->flood_kib, kib);
     if (stage->flood)
         clients_halt(stage->flood);
 }
@@ -309,7 +323,10 @@ static void plan_stuck(struct plan *plan, const struct choice *c) {
 static void plan_overload(struct plan *plan, const struct choice *c) {
     put(plan, c->at_ms, begin_flood, PART_COUNT,
         rng_between(c->rng, 1, 1 << 30), c->kind);
-    put(plan, c->at_ms + 1200, end_flood, PART_COUNT, 0, -1);
+    if (plan->flood_ms > FLOOD_MS)
+        put(plan, c->at_ms + plan->flood_ms / 4, note_memory, PART_COUNT, 0,
+            -1);
+    put(plan, c->at_ms + plan->flood_ms, end_flood, PART_COUNT, 0, -1);
 }
 
 static void plan_disk_full(struct plan *plan, const struct choice *c) {
@@ -399,9 +416,11 @@ static int compare(const void *a, const void *b) {
     return ((const struct step *)a)->at_ms - ((const struct step *)b)->at_ms;
 }
 
-void plan_make(struct plan *plan, uint64_t seed, int first) {
+void plan_make(struct plan *plan, uint64_t seed, int first, int flood_ms) {
     struct rng rng = {seed};
-    *plan = (struct plan){.seed = seed, .clear = true};
+    *plan = (struct plan){.seed = seed,
+                          .clear = true,
+                          .flood_ms = flood_ms ? flood_ms : FLOOD_MS};
     add_fault(plan, &rng, first);
     int more = kinds[first].alone ? 0 : rng_between(&rng, 0, 2);
     while (more-- > 0) {

@@ -3,7 +3,7 @@
  * so that it can be made again.
  *
  *     struct plan plan;
- *     plan_make(&plan, seed, first);       `first`: a kind that it must have
+ *     plan_make(&plan, seed, first, 0);    `first`: a kind that it must have
  *     plan_run(&plan, &stage);             takes its time, then heals all
  *
  * Each kind of fault is a row of the table in plan.c.
@@ -26,7 +26,8 @@ struct stage {
     bool full;     /* and it is full */
     bool cut;      /* Redis's log was */
     struct clients *flood;
-    int *injected; /* (plan_kinds()): how often each kind came about */
+    long flood_kib; /* what a front took once it had begun */
+    int *injected;  /* (plan_kinds()): how often each kind came about */
 };
 
 struct step {
@@ -45,18 +46,19 @@ struct plan {
     int step_count;
     int kinds[PLAN_FAULTS_MAX];
     int kind_count;
-    int load_ms; /* so long clients submit */
-    int harm;    /* attempts that its faults can cost one image */
-    bool clear;  /* recoveries can be measured: only processes die */
-    bool strict; /* no client may notice, see PACE_STRICT */
-    bool has_flood;
+    int load_ms;  /* so long clients submit */
+    int harm;     /* attempts that its faults can cost one image */
+    bool clear;   /* recoveries can be measured: only processes die */
+    bool strict;  /* no client may notice, see PACE_STRICT */
+    int flood_ms; /* so long an overload lasts */
 };
 
 int plan_kinds(void);
 const char *plan_kind_name(int kind);
 int plan_kind_find(const char *name); /* -1: there is none */
 
-void plan_make(struct plan *plan, uint64_t seed, int first);
+/* `flood_ms` 0: as usual, 1.2 s. */
+void plan_make(struct plan *plan, uint64_t seed, int first, int flood_ms);
 void plan_describe(const struct plan *plan, char *text, size_t size);
 void plan_run(const struct plan *plan, struct stage *stage);
 

@@ -36,9 +36,9 @@ int process_children(pid_t pid, pid_t *children, int max) {
 }
 
 void process_signal_tree(pid_t pid, int signal) {
-    pid_t children[64];
-    kill(pid, signal);
+    pid_t children[64]; /* of a dead parent there are none to be found */
     int count = process_children(pid, children, 64);
+    kill(pid, signal);
     for (int i = 0; i < count; i++)
         process_signal_tree(children[i], signal);
 }

@@ -118,7 +118,9 @@ static void join_group(void) {
 _Noreturn static void become(const struct service *service, enum part part) {
     char text[2048], path[64], *words[WORDS_MAX], *save = NULL;
     int count = 0;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     snprintf(path, sizeof path, "log/%s.log", names[part]);
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -130,6 +132,7 @@ _Noreturn static void become(const struct service *service, enum part part) {
     umask(077);
     if (part == PART_FRONT_1 || part == PART_FRONT_2)
         join_group();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of groups takes it back */
     if (part == PART_REDIS && chdir("redis") < 0)
         _exit(126);
     command_of(service, part, text, sizeof text);
@@ -204,16 +207,16 @@ static void look_at(struct service *service, enum part part, int64_t now) {
         start(service, part);
 }
 
+static long larger_rss_kib(const struct service *service, enum part a,
+                           enum part b) {
+    long one = process_rss_kib(service->rows[a].pid);
+    long other = process_rss_kib(service->rows[b].pid);
+    return one > other ? one : other;
+}
+
 static void measure(struct service *service) {
-    long front = 0, worker = 0;
-    for (int i = PART_FRONT_1; i <= PART_FRONT_2; i++) {
-        long kib = process_rss_kib(service->rows[i].pid);
-        front = kib > front ? kib : front;
-    }
-    for (int i = PART_WORKER_1; i <= PART_WORKER_2; i++) {
-        long kib = process_rss_kib(service->rows[i].pid);
-        worker = kib > worker ? kib : worker;
-    }
+    long front = larger_rss_kib(service, PART_FRONT_1, PART_FRONT_2);
+    long worker = larger_rss_kib(service, PART_WORKER_1, PART_WORKER_2);
     if (front > service->counts.front_rss_kib)
         service->counts.front_rss_kib = front;
     if (worker > service->counts.worker_rss_kib)
@@ -278,17 +281,21 @@ struct service *service_open(const char *root, const char *model,
     return service;
 }
 
-void service_close(struct service *service) {
+void service_kill_all(struct service *service) {
     pthread_mutex_lock(&service->mutex);
     service->closing = true;
+    for (int part = 0; part < PART_COUNT; part++)
+        if (service->rows[part].pid)
+            process_signal_tree(service->rows[part].pid, SIGKILL);
     pthread_mutex_unlock(&service->mutex);
+}
+
+void service_close(struct service *service) {
+    service_kill_all(service);
     pthread_join(service->keeper, NULL);
-    for (int part = PART_COUNT - 1; part >= 0; part--)
-        if (service->rows[part].pid) {
-            pid_t pid = service->rows[part].pid;
-            process_signal_tree(pid, SIGKILL);
-            waitpid(pid, NULL, 0);
-        }
+    for (int part = 0; part < PART_COUNT; part++)
+        if (service->rows[part].pid)
+            waitpid(service->rows[part].pid, NULL, 0);
     munmap(service->board, sizeof *service->board);
     pthread_mutex_destroy(&service->mutex);
     free(service);
@@ -466,6 +473,13 @@ bool service_await_ready(struct service *service, int seconds) {
         usleep(20000);
     }
     return true;
+}
+
+long service_front_rss_kib(struct service *service) {
+    pthread_mutex_lock(&service->mutex);
+    long kib = larger_rss_kib(service, PART_FRONT_1, PART_FRONT_2);
+    pthread_mutex_unlock(&service->mutex);
+    return kib;
 }
 
 struct service_counts service_counts(struct service *service) {

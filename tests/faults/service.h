@@ -49,6 +49,9 @@ struct service *service_open(const char *root, const char *model,
                              struct err *err);
 void service_close(struct service *service);
 
+/* The first half of closing: for who is told to stop in the middle of it. */
+void service_kill_all(struct service *service);
+
 struct board *service_board(struct service *service);
 const char *service_name(enum part part);
 pid_t service_pid(struct service *service, enum part part); /* 0: away */
@@ -86,6 +89,8 @@ struct death {
 };
 void service_note_death(struct service *service, enum loss loss, pid_t pid);
 int service_take_deaths(struct service *service, struct death *deaths, int max);
+
+long service_front_rss_kib(struct service *service); /* now, the larger */
 
 struct service_counts {
     long front_rss_kib, worker_rss_kib; /* greatest seen; worker: all of it */
