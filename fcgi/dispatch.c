@@ -8,8 +8,10 @@
 #include "fcgi/dispatch.h"
 
 #include "common/clock.h"
+#include "common/curve.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "fcgi/guard.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,6 +32,7 @@ struct dispatch {
     struct leases *leases;
     struct schedule *schedule;
     void *context, *socket;
+    struct guard *guard; /* NULL: all that can connect are admitted */
     pthread_t thread;
     atomic_bool stopping;
     int64_t quiet_until_ms; /* refused messages are logged once a second */
@@ -181,12 +184,24 @@ static void handle(struct dispatch *dispatch, int count,
         ask_who(dispatch, &frame[IDENTITY]);
 }
 
+/* A worker whose key has been taken off the list may be connected still. */
+static bool is_admitted(struct dispatch *dispatch, int count,
+                        zmq_msg_t frame[FRAMES]) {
+    zmq_msg_t *last = &frame[count < FRAMES ? count - 1 : BODY];
+    if (!dispatch->guard ||
+        guard_admits(dispatch->guard, zmq_msg_gets(last, GUARD_KEY)))
+        return true;
+    schedule_shut_out(dispatch->schedule, zmq_msg_data(&frame[IDENTITY]),
+                      zmq_msg_size(&frame[IDENTITY]));
+    return false;
+}
+
 static void take_messages(struct dispatch *dispatch) {
     zmq_msg_t frame[FRAMES];
     int count = 0;
     for (int i = 0; i < MESSAGES_AT_ONCE && count >= 0; i++) {
         count = receive(dispatch, frame);
-        if (count > 0)
+        if (count > 0 && is_admitted(dispatch, count, frame))
             handle(dispatch, count, frame);
         for (int k = 0; k < FRAMES; k++)
             zmq_msg_close(&frame[k]);
@@ -262,6 +277,17 @@ static int bind_one(struct dispatch *dispatch, const char *endpoint, size_t len,
     return 0;
 }
 
+static int open_guard(struct dispatch *dispatch, struct err *err) {
+    const struct dispatch_options *options = &dispatch->options;
+    if (!options->key)
+        return options->plain_tcp
+                   ? 0
+                   : curve_check_local(options->endpoints, "--jobs", err);
+    dispatch->guard = guard_open(dispatch->context, options->workers, err);
+    return dispatch->guard ? curve_serve(dispatch->socket, options->key, err)
+                           : -1;
+}
+
 static int open_socket(struct dispatch *dispatch, struct err *err) {
     int64_t largest = JOB_ADVERT_MAX;
     dispatch->context = zmq_ctx_new();
@@ -276,6 +302,8 @@ static int open_socket(struct dispatch *dispatch, struct err *err) {
         zmq_setsockopt(dispatch->socket, ZMQ_MAXMSGSIZE, &largest,
                        sizeof largest) < 0)
         return err_set(err, "ZeroMQ: %s", zmq_strerror(errno));
+    if (open_guard(dispatch, err) < 0)
+        return -1;
     const char *rest = dispatch->options.endpoints;
     for (;;) {
         size_t len = strcspn(rest, ",");
@@ -291,6 +319,10 @@ static void dispatch_free(struct dispatch *dispatch) {
     leases_close(dispatch->leases);
     if (dispatch->socket)
         zmq_close(dispatch->socket);
+    if (dispatch->guard) {
+        zmq_ctx_shutdown(dispatch->context);
+        guard_close(dispatch->guard);
+    }
     if (dispatch->context)
         zmq_ctx_term(dispatch->context); /* parcels are all gone after that */
     schedule_close(dispatch->schedule);

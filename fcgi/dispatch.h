@@ -16,11 +16,15 @@
 #ifndef CONVOY_DISPATCH_H
 #define CONVOY_DISPATCH_H
 
+#include "common/curve.h"
 #include "fcgi/schedule.h"
 
 struct dispatch_options {
     const char *endpoints; /* to bind, separated by commas; a Unix socket is
                               for workers of the same user alone */
+    const struct curve_pair *key; /* or NULL, then workers need none */
+    const char *workers; /* file with the keys of theirs, see guard.h */
+    bool plain_tcp;      /* without keys also beyond this machine */
     const char *redis;
     int64_t sweep_ms;
     int64_t stop_ms; /* so long dispatch_close() waits for workers */

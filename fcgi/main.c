@@ -16,8 +16,9 @@
 #define MIB (1 << 20)
 
 struct settings {
-    const char *listen, *jobs, *redis, *redis_login, *id_secret, *log_level;
-    int threads, images, pending, attempts;
+    const char *listen, *jobs, *redis, *redis_login, *curve_key, *curve_workers,
+        *id_secret, *log_level;
+    int plain_tcp, threads, images, pending, attempts;
     int64_t image_bytes, body_bytes, wait_ms, lease_ms, job_timeout_ms,
         orphan_ms;
 };
@@ -29,6 +30,12 @@ static enum options_result read_settings(struct settings *s, int argc,
          "FastCGI socket: a path, unix:PATH or HOST:PORT"},
         {"jobs", "ENDPOINTS", OPTION_TEXT, &s->jobs, 0, 0,
          "for workers: ipc://PATH or tcp://HOST:PORT, by commas"},
+        {"curve-key", "FILE", OPTION_TEXT, &s->curve_key, 0, 0,
+         "key of the fronts, made by deploy/keys; mode 0600"},
+        {"curve-workers", "FILE", OPTION_TEXT, &s->curve_workers, 0, 0,
+         "public keys of the workers that are admitted"},
+        {"plain-tcp", NULL, OPTION_FLAG, &s->plain_tcp, 0, 0,
+         "allow workers on other machines without keys"},
         {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
          "unix:PATH, HOST:PORT or redis://HOST:PORT"},
         {"redis-login", "FILE", OPTION_TEXT, &s->redis_login, 0, 0,
@@ -131,11 +138,28 @@ static void block_signals(sigset_t *signals) {
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* 1: there are keys, 0: there are none. */
+static int read_keys(const struct settings *s, struct curve_pair *key,
+                     struct err *err) {
+    if (!*s->curve_key != !*s->curve_workers)
+        return err_set(err, "--curve-key and --curve-workers go together");
+    if (!*s->curve_key)
+        return 0;
+    return curve_read_pair(s->curve_key, key, err) < 0 ? -1 : 1;
+}
+
 static struct dispatch *open_dispatch(const struct settings *s,
                                       const struct service *service,
                                       struct err *err) {
+    struct curve_pair key;
+    int keyed = read_keys(s, &key, err);
+    if (keyed < 0)
+        return NULL;
     const struct dispatch_options options = {
         .endpoints = s->jobs,
+        .key = keyed ? &key : NULL,
+        .workers = s->curve_workers,
+        .plain_tcp = s->plain_tcp,
         .redis = s->redis,
         .sweep_ms = 1000,
         .stop_ms = 3000,
@@ -235,6 +259,8 @@ int main(int argc, char **argv) {
         .jobs = "ipc://run/jobs.sock",
         .redis = "unix:run/redis/redis.sock",
         .redis_login = "",
+        .curve_key = "",
+        .curve_workers = "",
         .id_secret = "",
         .log_level = "info",
         .threads = 64,

@@ -51,6 +51,12 @@ void schedule_worker_gone(struct schedule *s, struct worker *worker,
     workers_remove(s->workers, worker);
 }
 
+void schedule_shut_out(struct schedule *s, const void *identity, size_t len) {
+    struct worker *worker = workers_find(s->workers, identity, len);
+    if (worker)
+        schedule_worker_gone(s, worker, "is not on the list any more");
+}
+
 static struct worker *enroll(struct schedule *s, struct worker *worker,
                              const void *identity, size_t len,
                              struct job_advert *advert) {

@@ -61,6 +61,10 @@ struct worker *schedule_workers(const struct schedule *schedule);
 void schedule_worker_gone(struct schedule *schedule, struct worker *worker,
                           const char *why);
 
+/* A worker that may not be one any more; nothing where there is none. */
+void schedule_shut_out(struct schedule *schedule, const void *identity,
+                       size_t len);
+
 /* Nothing is handed out any more, and leases of what no worker has are given
  * up. schedule_abandon() gives up the rest. */
 void schedule_stop(struct schedule *schedule);

@@ -298,6 +298,22 @@ static int work(struct foreman *f, struct err *err) {
     return 0;
 }
 
+static int open_link(struct foreman *f, struct err *err) {
+    const struct settings *s = f->settings;
+    struct link_keys keys;
+    bool keyed = *s->curve_key != 0;
+    if (keyed != (*s->curve_front != 0))
+        return err_set(err, "--curve-key and --curve-front go together");
+    if (keyed && (curve_read_pair(s->curve_key, &keys.ours, err) < 0 ||
+                  curve_read_public(s->curve_front, keys.front, err) < 0))
+        return -1;
+    if (!keyed && !s->plain_tcp &&
+        curve_check_local(s->fronts, "--fronts", err) < 0)
+        return -1;
+    f->link = link_open(s->fronts, keyed ? &keys : NULL, err);
+    return f->link ? 0 : -1;
+}
+
 static int open_writer(struct foreman *f, struct err *err) {
     const struct settings *s = f->settings;
     char *redis = address_with_login(s->redis, s->redis_login, err);
@@ -317,10 +333,7 @@ static int open_parts(struct foreman *f, char *const *argv, struct err *err) {
     f->fds = calloc((size_t)CREW_FDS(s->hands) + 3, sizeof *f->fds);
     if (!f->fds)
         return err_set(err, "no memory for %d hands", s->hands);
-    f->link = link_open(s->fronts, err);
-    if (!f->link)
-        return -1;
-    if (open_writer(f, err) < 0)
+    if (open_link(f, err) < 0 || open_writer(f, err) < 0)
         return -1;
     /* Before the models are read: what changes from then on is noticed. */
     f->watch = watch_open(s->models, s->models_check_ms, err);

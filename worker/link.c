@@ -27,6 +27,8 @@ struct front {
 
 struct link {
     void *context;
+    bool keyed;
+    struct link_keys keys;
     struct resolver *resolver;
     struct front fronts[ENDPOINTS_MAX];
     int front_count;
@@ -61,10 +63,16 @@ static void connect_front(struct link *link, struct front *front) {
         zmq_setsockopt(front->socket, options[i].option, &options[i].value,
                        sizeof options[i].value);
     zmq_setsockopt(front->socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
-    if (zmq_connect(front->socket, front->endpoint) == 0)
+    struct err err = {0};
+    if (link->keyed &&
+        curve_join(front->socket, &link->keys.ours, link->keys.front, &err) < 0)
+        log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
+                  "reason", err.text, NULL);
+    else if (zmq_connect(front->socket, front->endpoint) == 0)
         return;
-    log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
-              "reason", zmq_strerror(errno), NULL);
+    else
+        log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
+                  "reason", zmq_strerror(errno), NULL);
     zmq_close(front->socket);
     front->socket = NULL;
 }
@@ -78,12 +86,16 @@ static void disconnect_front(struct front *front, int linger_ms) {
     front->up = false;
 }
 
-struct link *link_open(const char *fronts, struct err *err) {
+struct link *link_open(const char *fronts, const struct link_keys *keys,
+                       struct err *err) {
     struct link *link = calloc(1, sizeof *link);
     if (!link) {
         err_set(err, "no memory for the link");
         return NULL;
     }
+    link->keyed = keys != NULL;
+    if (keys)
+        link->keys = *keys;
     link->resolver = resolver_open(fronts, err);
     if (!link->resolver)
         goto fail;
@@ -244,8 +256,12 @@ static void tick(struct link *link) {
     for (int i = 0; i < link->front_count; i++) {
         struct front *front = &link->fronts[i];
         bool silent = now - front->heard_ms >= JOB_SILENCE_MS;
-        if (silent && (front->up || !front->socket)) {
-            log_event(LOG_WARN, "front-silent", "front", front->endpoint, NULL);
+        /* ZeroMQ does not try again where a front refused the key. */
+        if (silent && (front->up || !front->socket || link->keyed)) {
+            log_event(LOG_WARN, "front-silent", "front", front->endpoint,
+                      front->up ? NULL : "reason",
+                      "it is away, or one of the two keys is not the right one",
+                      NULL);
             disconnect_front(front, 0);
             connect_front(link, front);
         } else if (front->up && now - front->said_ms >= JOB_HEARTBEAT_MS) {

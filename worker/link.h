@@ -3,8 +3,8 @@
  * What is said there is common/job.h's protocol; what comes out of here is
  * jobs, and what goes in is what became of them.
  *
- *     struct link *link = link_open("tcp://front:5555,ipc://jobs", &err);
- *     link_serve(link, advert, credits);        from now on fronts send jobs
+ *     struct link *link = link_open("tcp://front:5555,ipc://jobs", &keys,
+ * &err); link_serve(link, advert, credits);        from now on fronts send jobs
  *     link_wait(link, fds, count, timeout_ms);  poll() of fronts and fds
  *     while ((task = link_take(link))) ...      tasks are the caller's
  *     link_report(link, task);                  DONE, or FAILED with the reason
@@ -20,11 +20,19 @@
 #ifndef CONVOY_WORKER_LINK_H
 #define CONVOY_WORKER_LINK_H
 
+#include "common/curve.h"
 #include "worker/task.h"
 
 #include <poll.h>
 
-struct link *link_open(const char *fronts, struct err *err);
+struct link_keys {
+    struct curve_pair ours;
+    char front[CURVE_TEXT]; /* public */
+};
+
+/* Keys are copied; NULL: fronts that need none. */
+struct link *link_open(const char *fronts, const struct link_keys *keys,
+                       struct err *err);
 
 /* Lets what was said go out, for a second at most. */
 void link_close(struct link *link);

@@ -4,6 +4,7 @@
  * hands.
  */
 #include "common/confine.h"
+#include "common/curve.h"
 #include "models/classifier/classifier.h"
 #include "worker/foreman.h"
 #include "worker/nursery.h"
@@ -23,12 +24,28 @@ static void arrange_memory(void) {
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+/* For deploy/keys: a secret key and the public one, a line each. */
+#define KEY_MODE "--make-key"
+
+static int make_key(void) {
+    struct curve_pair pair;
+    struct err err = {0};
+    if (curve_make(&pair, &err) < 0) {
+        fprintf(stderr, "convoy-worker: %s\n", err.text);
+        return 1;
+    }
+    printf("%s\n%s\n", pair.secret, pair.public);
+    return fflush(stdout) ? 1 : 0;
+}
+
 int main(int argc, char **argv) {
     bool nursery = argc > 1 && strcmp(argv[1], NURSERY_MODE) == 0;
     struct settings settings;
     struct err err = {0};
     if (argc == 2 && strcmp(argv[1], PROBE_MODE) == 0)
         return probe_sandbox(stdout);
+    if (argc == 2 && strcmp(argv[1], KEY_MODE) == 0)
+        return make_key();
     classifier_choose_kernels(argv);
     prctl(PR_SET_NAME, "convoy-worker");
     arrange_memory();

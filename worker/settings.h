@@ -21,7 +21,9 @@ struct settings {
     int64_t models_check_ms; /* how often they are looked at; 0: never */
     int64_t retire_after_ms; /* what a replaced model waits for jobs */
     const char *default_model;
-    const char *fronts; /* list of endpoints */
+    const char *fronts;                  /* list of endpoints */
+    const char *curve_key, *curve_front; /* files, or "" */
+    int plain_tcp;
     const char *redis, *redis_login;
     int hands;
     int batch;
