@@ -197,6 +197,34 @@ static void access_to_redis_is_what_is_needed(void **state) {
     }
 }
 
+/* ---- keys of workers ----------------------------------------------------- */
+
+static int shell(const char *command) {
+    char whole[512];
+    snprintf(whole, sizeof whole,
+             "cd \"$CONVOY_RUN\" && { %s; } >keys.out 2>&1", command);
+    return system(whole) == 0;
+}
+
+#define KEYS "\"$OLDPWD\"/deploy/keys keys "
+
+static void access_keys_are_made_and_taken_back(void **state) {
+    (void)state;
+    assert_true(shell(KEYS "front"));
+    assert_true(shell(KEYS "worker alpha && " KEYS "worker beta"));
+    assert_true(shell("test \"$(stat -c %a keys)\" = 700"));
+    assert_true(shell("test \"$(stat -c %a keys/alpha.key)\" = 600"));
+    assert_true(shell("test \"$(stat -c %a keys/front.key)\" = 600"));
+    assert_true(shell("grep -E '^.{40} alpha$' keys/workers"));
+    assert_true(shell("! cmp keys/alpha.key keys/beta.key"));
+    assert_false(shell(KEYS "worker alpha")); /* not over another */
+    assert_false(shell(KEYS "front"));
+    assert_false(shell(KEYS "worker ../gamma"));
+    assert_true(shell(KEYS "remove alpha"));
+    assert_true(shell("test \"$(" KEYS "list)\" = beta"));
+    assert_false(shell(KEYS "remove alpha"));
+}
+
 /* ---- headers ------------------------------------------------------------- */
 
 static void assert_safe(const char *what, struct reply *reply, long status) {
@@ -320,6 +348,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(access_forgotten_is_gone),
         cmocka_unit_test(access_by_password),
         cmocka_unit_test(access_to_redis_is_what_is_needed),
+        cmocka_unit_test(access_keys_are_made_and_taken_back),
         cmocka_unit_test(access_headers_of_every_answer),
         cmocka_unit_test(access_headers_of_refusals),
         cmocka_unit_test(access_headers_of_too_many),
