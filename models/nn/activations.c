@@ -55,10 +55,62 @@ static const struct {
     {"HardSwish", {ACTIVATION_HARD_SWISH, 0, 0}},
 };
 
+/* ---- operators of opset 18 and later that are one ------------------------ */
+
+static int infer(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (x->type != NN_FLOAT32)
+        return err_set(err, "%s of %s is not supported", call->op->name,
+                       type_name(x->type));
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+static int named_activation(const struct node *node, struct activation *out,
+                            struct err *err) {
+    const char *approximate = node_string(node, "approximate", "none");
+    *out = (struct activation){0};
+    if (strcmp(node->op_type, "Mish") == 0)
+        out->kind = ACTIVATION_MISH;
+    else if (strcmp(approximate, "none") == 0)
+        out->kind = ACTIVATION_GELU;
+    else if (strcmp(approximate, "tanh") == 0)
+        out->kind = ACTIVATION_GELU_TANH;
+    else
+        return err_set(err, "%s's approximation %s is not supported",
+                       node->op_type, approximate);
+    return 0;
+}
+
+static int infer_named(struct op_call *call, struct err *err) {
+    struct activation a;
+    if (named_activation(call->node, &a, err) < 0)
+        return -1;
+    return infer(call, err);
+}
+
+static void run_named(struct op_call *call) {
+    struct activation a;
+    named_activation(call->node, &a, NULL);
+    vmath_activate(&a, call->inputs[0]->data, call->outputs[0].data,
+                   tensor_count(call->inputs[0]));
+}
+
+static const struct op_attribute approximate[] = {
+    {"approximate", ATTRIBUTE_STRING}, {0}};
+
+const struct op ops_activation[] = {{"Gelu", 20, 1, 1, 1, OP_ELEMENTWISE,
+                                     infer_named, run_named, NULL, approximate,
+                                     NULL},
+                                    {"Mish", 18, 1, 1, 1, OP_ELEMENTWISE,
+                                     infer_named, run_named, NULL, NULL, NULL},
+                                    {0}};
+
 bool graph_activation(const struct graph_node *node, struct activation *out) {
     const struct activation *own = node->op->kernel;
-    if (node->op->since == 0) /* a row of this file */
+    if (node->op->since == 0) /* what this file fused */
         return *out = *own, true;
+    if (node->op->run == run_named)
+        return named_activation(&node->node, out, NULL) == 0;
     if (strcmp(node->node.op_type, "Clip") == 0) {
         out->kind = ACTIVATION_CLIP;
         return clip_bounds(node, &out->alpha, &out->beta);
@@ -74,14 +126,6 @@ bool graph_activation(const struct graph_node *node, struct activation *out) {
 }
 
 /* ---- rows for what has no operator in these opsets ---------------------- */
-
-static int infer(struct op_call *call, struct err *err) {
-    const struct tensor *x = call->inputs[0];
-    if (x->type != NN_FLOAT32)
-        return err_set(err, "%s of %s is not supported", call->op->name,
-                       type_name(x->type));
-    return op_output(call, 0, x->type, x->rank, x->dims, err);
-}
 
 static void run(struct op_call *call) {
     vmath_activate(call->op->kernel, call->inputs[0]->data,

@@ -146,9 +146,10 @@ int graph_guess_shapes(struct graph *graph, struct err *err);
 /* A size for what a file leaves open: one colour image of 224 x 224. */
 void graph_nominal_port(const struct nn_port *declared, struct nn_port *out);
 
-/* simplify.c: takes away what does nothing: Identity, Dropout, empty Pad, Cast
- * to the same type, Transpose that another one undoes or that a reduction
- * makes needless; merges Pad into the convolution behind it. */
+/* simplify.c: gives reductions their axes as attribute; takes away what does
+ * nothing: Identity, Dropout, empty Pad, Cast to the same type, Transpose that
+ * another one undoes or that a reduction makes needless; merges Pad into the
+ * convolution behind it. */
 int graph_simplify(struct graph *graph, struct err *err);
 
 /* activations.c: composites that are one activation become one node. */

@@ -1,5 +1,5 @@
 /*
- * onnx: an ONNX file (IR of onnx.proto, opset 9..17) as a graph.
+ * onnx: an ONNX file (IR of onnx.proto, opset 9..21) as a graph.
  *
  *     struct graph *graph = onnx_parse(bytes, size, &err);
  *
@@ -14,11 +14,11 @@
 
 #include "models/nn/graph.h"
 
-/* What exporters of image classifiers have written since ONNX 1.4 is 9 to 17.
+/* What exporters of image classifiers have written since ONNX 1.4 is 9 to 21.
  * Operators that mean the same in earlier opsets (and ONNX's own tests of them)
  * are accepted there; op_find() refuses the others. */
 #define ONNX_OPSET_MIN 1
-#define ONNX_OPSET_MAX 17
+#define ONNX_OPSET_MAX 21
 #define ONNX_BYTES_MAX ((size_t)2 << 30) /* protobuf's own bound */
 
 struct graph *onnx_parse(const void *bytes, size_t size, struct err *err);

@@ -108,7 +108,8 @@ static void run_concat(struct op_call *call) {
     }
 }
 
-/* The parts' lengths: from the attribute, input 1 (opset 13), or equal. */
+/* The parts' lengths: from the attribute, input 1 (opset 13), or equal, the
+ * last one with what is left (num_outputs, opset 18). */
 static int split_lengths(const struct op_call *call, int64_t whole,
                          int64_t lengths[OP_OUTPUTS_MAX], struct err *err) {
     const int64_t *given;
@@ -124,9 +125,14 @@ static int split_lengths(const struct op_call *call, int64_t whole,
     } else if (count > 0) {
         memcpy(lengths, given, (size_t)count * sizeof *given);
     } else {
+        const int64_t parts = node_int(call->node, "num_outputs", 0);
         count = call->output_count;
+        if (parts != 0 && parts != count)
+            return err_set(err, "Split into %lld parts has %d outputs",
+                           (long long)parts, count);
+        const int64_t part = (whole + (parts ? count - 1 : 0)) / count;
         for (int i = 0; i < count; i++)
-            lengths[i] = whole / count;
+            lengths[i] = parts && i == count - 1 ? whole - part * i : part;
     }
     for (int i = 0; i < count; i++) {
         if (lengths[i] < 0 || lengths[i] > whole - sum)
@@ -417,6 +423,9 @@ static const struct op_attribute blocksize[] = {{"blocksize", ATTRIBUTE_INT},
 static const struct op_attribute blocksize_mode[] = {
     {"blocksize", ATTRIBUTE_INT}, {"mode", ATTRIBUTE_STRING}, {0}};
 
+static const struct op_attribute axis_outputs[] = {
+    {"axis", ATTRIBUTE_INT}, {"num_outputs", ATTRIBUTE_INT}, {0}};
+
 const struct op ops_move[] = {
     {"Transpose", 1, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_transpose,
      run_transpose, NULL, perm, NULL},
@@ -426,6 +435,8 @@ const struct op ops_move[] = {
      infer_split, run_split, NULL, split, NULL},
     {"Split", 13, 1, 2, OP_OUTPUTS_MAX, OP_ANY_LAYOUT | OP_IMAGES_APART,
      infer_split, run_split, NULL, axis_only, NULL},
+    {"Split", 18, 1, 2, OP_OUTPUTS_MAX, OP_ANY_LAYOUT | OP_IMAGES_APART,
+     infer_split, run_split, NULL, axis_outputs, NULL},
     {"Slice", 1, 1, 1, 1, OP_ANY_LAYOUT, infer_slice, run_slice, NULL, slice,
      NULL},
     {"Slice", 10, 3, 5, 1, OP_ANY_LAYOUT, infer_slice, run_slice, NULL, NULL,

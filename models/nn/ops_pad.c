@@ -16,16 +16,40 @@ struct pads {
     int64_t before[NN_MAX_RANK], after[NN_MAX_RANK];
 };
 
-/* Attributes until opset 10, then inputs: pads, value. */
+/* The axes that the pads are for: all, or input 3 (opset 18). */
+static int pad_axes(const struct op_call *call, int axes[NN_MAX_RANK],
+                    int *count, struct err *err) {
+    const int rank = call->inputs[0]->rank;
+    int64_t given[NN_MAX_RANK];
+    bool seen[NN_MAX_RANK] = {false};
+
+    *count = rank;
+    for (int i = 0; i < rank; i++)
+        axes[i] = i;
+    if (!op_has(call, 3))
+        return 0;
+    if (op_known_ints(call, 3, given, count, NN_MAX_RANK, err) < 0)
+        return -1;
+    for (int i = 0; i < *count; i++) {
+        if (op_axis(given[i], rank, &axes[i], err) < 0)
+            return -1;
+        if (seen[axes[i]])
+            return err_set(err, "Pad has the axis %d twice", axes[i]);
+        seen[axes[i]] = true;
+    }
+    return 0;
+}
+
+/* Attributes until opset 10, then inputs: pads, value, axes. */
 static int pads_of(const struct op_call *call, struct pads *p,
                    struct err *err) {
     static const char *const modes[] = {"constant", "reflect", "edge"};
     const char *mode = node_string(call->node, "mode", "constant");
-    const int rank = call->inputs[0]->rank;
     int64_t input[2 * NN_MAX_RANK];
     const int64_t *pads = input;
-    int count;
+    int axes[NN_MAX_RANK], count, axis_count;
 
+    *p = (struct pads){0};
     for (p->mode = PAD_CONSTANT; p->mode <= PAD_EDGE; p->mode++)
         if (strcmp(mode, modes[p->mode]) == 0)
             break;
@@ -35,15 +59,18 @@ static int pads_of(const struct op_call *call, struct pads *p,
         count = node_ints(call->node, "pads", &pads);
     else if (op_known_ints(call, 1, input, &count, 2 * NN_MAX_RANK, err) < 0)
         return -1;
-    if (count != 2 * rank)
-        return err_set(err, "Pad has %d pads for rank %d", count, rank);
-    for (int i = 0; i < rank; i++) {
-        p->before[i] = pads[i];
-        p->after[i] = pads[rank + i];
-        if (pads[i] < -PAD_MAX || pads[i] > PAD_MAX ||
-            pads[rank + i] < -PAD_MAX || pads[rank + i] > PAD_MAX)
+    if (pad_axes(call, axes, &axis_count, err) < 0)
+        return -1;
+    if (count != 2 * axis_count)
+        return err_set(err, "Pad has %d pads for %d axes", count, axis_count);
+    for (int i = 0; i < axis_count; i++) {
+        const int64_t before = pads[i], after = pads[axis_count + i];
+        if (before < -PAD_MAX || before > PAD_MAX || after < -PAD_MAX ||
+            after > PAD_MAX)
             return err_set(err, "Pad by %lld and %lld is out of range",
-                           (long long)pads[i], (long long)pads[rank + i]);
+                           (long long)before, (long long)after);
+        p->before[axes[i]] = before;
+        p->after[axes[i]] = after;
     }
     return 0;
 }
@@ -175,5 +202,7 @@ static const struct op_attribute mode_only[] = {{"mode", ATTRIBUTE_STRING},
 const struct op ops_pad[] = {{"Pad", 2, 1, 1, 1, OP_ANY_LAYOUT, infer_pad,
                               run_pad, NULL, pads_mode_value, NULL},
                              {"Pad", 11, 2, 3, 1, OP_ANY_LAYOUT, infer_pad,
+                              run_pad, NULL, mode_only, NULL},
+                             {"Pad", 18, 2, 4, 1, OP_ANY_LAYOUT, infer_pad,
                               run_pad, NULL, mode_only, NULL},
                              {0}};

@@ -151,26 +151,37 @@ static const struct op_attribute axes_keepdims[] = {
 static const struct op_attribute keepdims_noop[] = {
     {"keepdims", ATTRIBUTE_INT}, {"noop_with_empty_axes", ATTRIBUTE_INT}, {0}};
 
-static const struct reduce sum = {0, add, NULL, TYPES_NUMBER};
-
-#define REDUCE(name, kernel)                                                   \
+/* The axes are an attribute, and an input since opset 18; ReduceSum's since 13.
+ */
+#define REDUCE(name, since, ...)                                               \
+    {name,                                                                     \
+     1,                                                                        \
+     1,                                                                        \
+     1,                                                                        \
+     1,                                                                        \
+     OP_ANY_LAYOUT | OP_IMAGES_APART,                                          \
+     infer_reduce,                                                             \
+     run_reduce,                                                               \
+     reduce_scratch,                                                           \
+     axes_keepdims,                                                            \
+     &(const struct reduce){__VA_ARGS__}},                                     \
     {                                                                          \
-        name, 1, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_reduce,       \
-            run_reduce, reduce_scratch, axes_keepdims, kernel                  \
+        name, since, 1, 2, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_reduce,   \
+            run_reduce, reduce_scratch, keepdims_noop,                         \
+            &(const struct reduce) {                                           \
+            __VA_ARGS__                                                        \
+        }                                                                      \
     }
-#define KERNEL(...) (&(const struct reduce){__VA_ARGS__})
 
 const struct op ops_reduce[] = {
-    REDUCE("ReduceSum", &sum),
-    {"ReduceSum", 13, 1, 2, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_reduce,
-     run_reduce, reduce_scratch, keepdims_noop, &sum},
-    REDUCE("ReduceMean", KERNEL(0, add, mean, TYPES_NUMBER)),
-    REDUCE("ReduceMax", KERNEL(-INFINITY, larger, NULL, TYPES_NUMBER)),
-    REDUCE("ReduceMin", KERNEL(INFINITY, smaller, NULL, TYPES_NUMBER)),
-    REDUCE("ReduceProd", KERNEL(1, multiply, NULL, TYPES_NUMBER)),
-    REDUCE("ReduceL1", KERNEL(0, add_absolute, NULL, TYPES_NUMBER)),
-    REDUCE("ReduceL2", KERNEL(0, add_square, square_root, TYPES_NUMBER)),
-    REDUCE("ReduceSumSquare", KERNEL(0, add_square, NULL, TYPES_NUMBER)),
-    REDUCE("ReduceLogSum", KERNEL(0, add, logarithm, TYPES_FLOAT)),
-    REDUCE("ReduceLogSumExp", KERNEL(-INFINITY, log_add, NULL, TYPES_FLOAT)),
+    REDUCE("ReduceSum", 13, 0, add, NULL, TYPES_NUMBER),
+    REDUCE("ReduceMean", 18, 0, add, mean, TYPES_NUMBER),
+    REDUCE("ReduceMax", 18, -INFINITY, larger, NULL, TYPES_NUMBER),
+    REDUCE("ReduceMin", 18, INFINITY, smaller, NULL, TYPES_NUMBER),
+    REDUCE("ReduceProd", 18, 1, multiply, NULL, TYPES_NUMBER),
+    REDUCE("ReduceL1", 18, 0, add_absolute, NULL, TYPES_NUMBER),
+    REDUCE("ReduceL2", 18, 0, add_square, square_root, TYPES_NUMBER),
+    REDUCE("ReduceSumSquare", 18, 0, add_square, NULL, TYPES_NUMBER),
+    REDUCE("ReduceLogSum", 18, 0, add, logarithm, TYPES_FLOAT),
+    REDUCE("ReduceLogSumExp", 18, -INFINITY, log_add, NULL, TYPES_FLOAT),
     {0}};

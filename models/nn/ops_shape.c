@@ -25,11 +25,16 @@ static int infer_identity(struct op_call *call, struct err *err) {
     return op_output(call, 0, x->type, x->rank, x->dims, err);
 }
 
-/* Inference alone. The mask says that every number was kept. */
+static bool is_known_zero(const struct tensor *t) {
+    return t->data && tensor_count(t) == 1 && number_at(t, 0) == 0;
+}
+
+/* Inference, or training that drops nothing, as some networks ask for. The mask
+ * says that every number was kept. */
 static int infer_dropout(struct op_call *call, struct err *err) {
     const struct tensor *x = call->inputs[0];
-    if (op_has(call, 2) &&
-        (!call->inputs[2]->data || number_at(call->inputs[2], 0) != 0))
+    if (op_has(call, 2) && !is_known_zero(call->inputs[2]) &&
+        (!op_has(call, 1) || !is_known_zero(call->inputs[1])))
         return err_set(err, "Dropout in training mode is not supported");
     if (infer_identity(call, err) < 0)
         return -1;

@@ -8,13 +8,14 @@ static bool is(const struct graph_node *node, const char *op_type) {
 
 /* ---- nodes that do nothing ---------------------------------------------- */
 
-static bool is_inference_dropout(const struct graph_node *node) {
-    const struct value *training = graph_input(node, 2);
-    if (node->output_count > 1 && node->outputs[1]->uses > 0)
+/* Its row refuses what drops numbers. */
+static bool keeps_everything(const struct graph *graph,
+                             const struct graph_node *dropout) {
+    struct op_call call;
+    if (dropout->output_count > 1 && dropout->outputs[1]->uses > 0)
         return false;
-    return !training || (training->t.data && training->t.type == NN_BOOL &&
-                         tensor_count(&training->t) == 1 &&
-                         *(const uint8_t *)training->t.data == 0);
+    graph_call(graph, dropout, NULL, &call);
+    return call.inputs[0]->rank >= 0 && dropout->op->infer(&call, NULL) == 0;
 }
 
 /* The pads of a Pad, (before..., after...): an attribute up to opset 10, a
@@ -44,9 +45,10 @@ static bool casts_to_same_type(const struct graph_node *node) {
            node_int(&node->node, "to", 0) == (int64_t)x->t.type;
 }
 
-static bool does_nothing(const struct graph_node *node) {
+static bool does_nothing(const struct graph *graph,
+                         const struct graph_node *node) {
     return is(node, "Identity") ||
-           (is(node, "Dropout") && is_inference_dropout(node)) ||
+           (is(node, "Dropout") && keeps_everything(graph, node)) ||
            (is(node, "Pad") && pads_nothing(node)) ||
            (is(node, "Cast") && casts_to_same_type(node));
 }
@@ -87,6 +89,28 @@ static int merge_transposes(struct graph *graph, struct graph_node *node,
     merged.ints = ints;
     node->inputs[0] = graph_input(first, 0);
     return graph_set_attribute(graph, node, &merged, err);
+}
+
+/* ---- axes of reductions ------------------------------------------------- */
+
+/* Constant axes become the attribute that they were until opset 17 (12 for
+ * ReduceSum): passes and kernels look there. */
+static int name_axes(struct graph *graph, struct graph_node *node,
+                     struct err *err) {
+    const struct value *axes = graph_input(node, 1);
+    if (strncmp(node->node.op_type, "Reduce", 6) != 0 || !axes ||
+        !axes->t.data || axes->t.type != NN_INT64 || axes->t.rank != 1 ||
+        axes->t.dims[0] < 1 || axes->t.dims[0] > NN_MAX_RANK)
+        return 0;
+    struct attribute attribute = {
+        .name = "axes", .kind = ATTRIBUTE_INTS, .count = (int)axes->t.dims[0]};
+    int64_t *ints = graph_alloc(graph, tensor_bytes(&axes->t), err);
+    if (!ints)
+        return -1;
+    memcpy(ints, axes->t.data, tensor_bytes(&axes->t));
+    attribute.ints = ints;
+    node->input_count = 1;
+    return graph_set_attribute(graph, node, &attribute, err);
 }
 
 /* ---- Transpose before a reduction --------------------------------------- */
@@ -201,9 +225,10 @@ int graph_simplify(struct graph *graph, struct err *err) {
         struct graph_node *node = graph->nodes[i];
         if (node->input_count == 0 || !node->inputs[0])
             continue;
-        if (does_nothing(node))
+        if (does_nothing(graph, node))
             graph_forward(node, graph_input(node, 0));
         else if (merge_transposes(graph, node, err) < 0 ||
+                 name_axes(graph, node, err) < 0 ||
                  reduce_first(graph, node, err) < 0 ||
                  merge_pad(graph, node, err) < 0)
             return graph_error(graph, node, err);

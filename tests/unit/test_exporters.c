@@ -271,6 +271,97 @@ static void exporters_hugging_face_transforms(void **state) {
     }
 }
 
+/* ---- opset 18 and later: axes as inputs, activations by name ------------- */
+
+static void padded_layer(struct network *net, int64_t opset) {
+    net->opset = opset;
+    network_input(net, "x", 4, DIMS(-1, 3, 9, 8));
+    network_integers(net, "pads", 4, DIMS(1, 0, 0, 1));
+    network_integers(net, "sides", 2, DIMS(-1, 2));
+    network_node(net, "Pad", "x,pads,,sides", "padded");
+    network_conv(net, "padded", "c", 3, 8, 3, true);
+}
+
+static void exporters_new_opsets_pool_over_input_axes(void **state) {
+    (void)state;
+    for (int64_t opset = 18; opset <= 21; opset++) {
+        struct network net = {.seed = 9};
+        padded_layer(&net, opset);
+        network_node(&net, "Mish", "c", "m");
+        network_integers(&net, "pixels", 2, DIMS(-1, -2));
+        give_integer(network_node(&net, "ReduceMean", "m,pixels", "f"),
+                     "keepdims", 0);
+        classify(&net, 8);
+        check_network(&net, 3, 4, DIMS(-1, 3, 9, 8),
+                      "Pad, to NHWC, Conv+Mish, ReduceMean, MatMul, Softmax");
+    }
+}
+
+static void load(struct network *net, struct nn_model **model,
+                 struct nn_session **session) {
+    struct wire file = network_file(net);
+    struct err err = {0};
+    *model = nn_load_memory(file.data, file.size, &err);
+    *session = *model ? nn_session_open(*model, NULL, &err) : NULL;
+    wire_free(&file);
+    if (!*session)
+        fail_msg("%s", err.text);
+}
+
+static void exporters_new_opsets_split_unevenly(void **state) {
+    (void)state;
+    struct network net = {.opset = 18};
+    network_input(&net, "x", 2, DIMS(-1, 8));
+    struct wire *split = network_node(&net, "Split", "x", "a,b,c");
+    give_integer(split, "axis", 1);
+    give_integer(split, "num_outputs", 3);
+    network_output(&net, "a");
+    network_output(&net, "b");
+    network_output(&net, "c");
+    static const float want[][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8}};
+    struct nn_model *model;
+    struct nn_session *s;
+    load(&net, &model, &s);
+    memcpy(nn_session_input(s, 0), (float[]){1, 2, 3, 4, 5, 6, 7, 8},
+           8 * sizeof(float));
+    assert_int_equal(nn_session_run(s, 1, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        const int64_t length = i < 2 ? 3 : 2;
+        assert_int_equal(nn_session_output_port(s, i)->dims[1], length);
+        assert_memory_equal(nn_session_output(s, i), want[i],
+                            (size_t)length * sizeof(float));
+    }
+    nn_session_close(s);
+    nn_free(model);
+}
+
+/* 1 / 2 * (1 + erf(1 / sqrt(2))), and by tanh(sqrt(2 / pi) * 1.044715). */
+static void exporters_new_opsets_name_gelu(void **state) {
+    (void)state;
+    static const char *const names[] = {"none", "tanh"};
+    static const float expected[] = {0.8413447f, 0.8411920f};
+    for (int i = 0; i < 2; i++) {
+        struct network net = {.opset = 20};
+        network_input(&net, "x", 2, DIMS(-1, 4));
+        give_text(network_node(&net, "Gelu", "x", "y"), "approximate",
+                  names[i]);
+        network_output(&net, "y");
+        struct nn_model *model;
+        struct nn_session *s;
+        load(&net, &model, &s);
+        memcpy(nn_session_input(s, 0), (float[]){0, 1, -1, 30},
+               4 * sizeof(float));
+        assert_int_equal(nn_session_run(s, 1, NULL), 0);
+        const float *y = nn_session_output(s, 0);
+        assert_float_equal(y[0], 0, 0);
+        assert_float_equal(y[1], expected[i], 1e-6);
+        assert_float_equal(y[2], expected[i] - 1, 1e-6);
+        assert_float_equal(y[3], 30, 1e-5);
+        nn_session_close(s);
+        nn_free(model);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exporters_tensorflow_keeps_pixels_together),
@@ -278,6 +369,9 @@ int main(void) {
         cmocka_unit_test(exporters_tensorflow_pads_before_convolving),
         cmocka_unit_test(exporters_tensorflow_can_be_explained),
         cmocka_unit_test(exporters_hugging_face_transforms),
+        cmocka_unit_test(exporters_new_opsets_pool_over_input_axes),
+        cmocka_unit_test(exporters_new_opsets_split_unevenly),
+        cmocka_unit_test(exporters_new_opsets_name_gelu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

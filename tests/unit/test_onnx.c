@@ -184,10 +184,10 @@ static void onnx_refuses_other_opsets(void **state) {
     (void)state;
     struct network net = simple();
     net.opset = 0;
-    refuse(&net, "opset 0", "to 17");
+    refuse(&net, "opset 0", "to 21");
     net = simple();
-    net.opset = 18;
-    refuse(&net, "opset 18", "to 17");
+    net.opset = 22;
+    refuse(&net, "opset 22", "to 21");
 }
 
 static void onnx_names_what_it_lacks(void **state) {
