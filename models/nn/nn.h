@@ -132,4 +132,13 @@ int nn_session_step_count(const struct nn_session *session);
 void nn_session_step(const struct nn_session *session, int i,
                      struct nn_step_report *report);
 
+/* What reads whose result. from: a step, or -1 - i for input i; to: a later
+ * step, or the count of steps + i for output i. Ordered by `to`; the first
+ * `max` are written, and their number is returned, which may be more. */
+struct nn_edge {
+    int from, to;
+};
+int nn_session_edges(const struct nn_session *session, struct nn_edge *edges,
+                     int max);
+
 #endif

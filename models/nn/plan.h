@@ -141,6 +141,9 @@ struct tensor *plan_tensors(const struct plan *plan, int batch);
 /* Whether there are stretches that take a batch in parts. */
 bool plan_is_divided(const struct plan *plan);
 
+/* edges.c: nn_session_edges(). */
+int plan_edges(const struct plan *plan, struct nn_edge *edges, int max);
+
 /* ---- the parts ---------------------------------------------------------- */
 
 void *plan_alloc(struct plan *plan, size_t size, struct err *err);

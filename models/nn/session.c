@@ -335,3 +335,8 @@ void nn_session_step(const struct nn_session *s, int i,
     format_shape(&tensors[step->outputs[0]], report->shape,
                  sizeof report->shape);
 }
+
+int nn_session_edges(const struct nn_session *s, struct nn_edge *edges,
+                     int max) {
+    return plan_edges(s->plan, edges, max);
+}

@@ -21,7 +21,7 @@
 #define OPEN_SIDE 224 /* of an input whose size the file leaves open */
 
 struct wish {
-    int batch, threads, size, json;
+    int batch, threads, size, json, layers;
     double seconds;
 };
 
@@ -31,6 +31,7 @@ struct thread {
     const struct bench *bench;
     double *times; /* seconds of each batch */
     int count, capacity;
+    int runs; /* of the last run_for() */
     struct err err;
     bool failed;
 };
@@ -100,7 +101,9 @@ static int keep_time(struct thread *t, double seconds) {
 /* Runs batches for that long; keeps the time of each where `keep`. */
 static int run_for(struct thread *t, double seconds, bool keep) {
     double now = clock_seconds(), end = now + seconds;
+    t->runs = 0;
     do {
+        t->runs++;
         double begun = now;
         if (nn_session_run(t->session, t->bench->wish->batch, &t->err) < 0)
             return -1;
@@ -201,7 +204,13 @@ static int compare_steps(const void *a, const void *b) {
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-/* The steps of thread 0, the longest first; *total their seconds. */
+/* Billions of operations a second while that step ran. */
+static double step_gflops(const struct nn_step_report *step) {
+    return step->seconds > 0 ? step->flops / step->seconds / 1e9 : 0;
+}
+
+/* The steps of thread 0 with the seconds of one run, the longest first unless
+ * all are asked for, in order; *total their seconds. */
 static struct nn_step_report *profile(struct bench *bench, int *count,
                                       double *total, struct err *err) {
     struct thread *t = &bench->threads[0];
@@ -221,10 +230,22 @@ static struct nn_step_report *profile(struct bench *bench, int *count,
     *total = 0;
     for (int i = 0; i < *count; i++) {
         nn_session_step(t->session, i, &steps[i]);
+        steps[i].seconds /= t->runs;
         *total += steps[i].seconds;
     }
-    qsort(steps, (size_t)*count, sizeof *steps, compare_steps);
+    if (!bench->wish->layers)
+        qsort(steps, (size_t)*count, sizeof *steps, compare_steps);
     return steps;
+}
+
+static void print_layers(const struct nn_step_report *steps, int count,
+                         double total) {
+    printf("     ms  share  GFLOP/s  algorithm     layer\n");
+    for (int i = 0; i < count; i++)
+        printf("%7.3f %4.1f %% %8.1f  %-12s  %s %s  %s\n",
+               1000 * steps[i].seconds, 100 * steps[i].seconds / total,
+               step_gflops(&steps[i]), steps[i].algorithm, steps[i].op,
+               steps[i].shape, steps[i].name);
 }
 
 static void print_text(const struct bench *bench, const struct figures *f,
@@ -238,12 +259,16 @@ static void print_text(const struct bench *bench, const struct figures *f,
            f->p99_ms);
     printf("  arithmetic    %.1f GFLOP/s\n", f->gflops);
     printf("  peak memory   %.1f MiB\n\n", f->peak_memory / (1 << 20));
+    if (wish->layers) {
+        print_layers(steps, count, total);
+        return;
+    }
     printf("  share  layer\n");
     for (int i = 0; i < count && i < LAYERS_SHOWN; i++)
         printf("  %4.1f %%  %s %s %s  %s\n", 100 * steps[i].seconds / total,
                steps[i].op, steps[i].algorithm, steps[i].shape, steps[i].name);
     if (count > LAYERS_SHOWN)
-        printf("          and %d more (--json lists all)\n",
+        printf("          and %d more (--layers lists all)\n",
                count - LAYERS_SHOWN);
 }
 
@@ -254,9 +279,11 @@ static int print_json(const struct bench *bench, const struct figures *f,
     for (int i = 0; i < count; i++)
         json_array_append_new(
             layers,
-            json_pack("{s:s,s:s,s:s,s:s,s:f}", "name", steps[i].name, "op",
-                      steps[i].op, "algorithm", steps[i].algorithm, "shape",
-                      steps[i].shape, "share", steps[i].seconds / total));
+            json_pack("{s:s,s:s,s:s,s:s,s:f,s:f,s:f}", "name", steps[i].name,
+                      "op", steps[i].op, "algorithm", steps[i].algorithm,
+                      "shape", steps[i].shape, "ms", 1000 * steps[i].seconds,
+                      "share", steps[i].seconds / total, "gflops",
+                      step_gflops(&steps[i])));
     return command_json(
         json_pack("{s:f,s:i,s:i,s:f,s:f,s:f,s:f,s:s,s:o}", "images_per_second",
                   f->images_per_second, "batch", bench->wish->batch, "threads",
@@ -320,6 +347,8 @@ int bench_main(int argc, char **argv) {
          "how long to measure"},
         {"size", "N", OPTION_INT, &wish.size, 0, 8192,
          "height and width where the file leaves them open; 0: 224"},
+        {"layers", NULL, OPTION_FLAG, &wish.layers, 0, 0,
+         "time, GFLOP/s and algorithm of every layer, in order"},
         {"json", NULL, OPTION_FLAG, &wish.json, 0, 0,
          "one JSON object on one line"},
     };

@@ -4,6 +4,7 @@
 #include "models/classifier/classifier.h"
 #include "models/nn/tensor.h"
 #include "models/tool/command.h"
+#include "models/tool/drawing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,14 +207,26 @@ static int print_json(const struct inspection *in) {
     return command_json(object);
 }
 
+static int draw(const struct inspection *in, const char *path,
+                const char *graph, struct err *err) {
+    if (!in->session)
+        return err_set(err, "there is no plan to draw: %s",
+                       in->plan_error.text);
+    return drawing_write(in->network, in->session,
+                         in->c ? classifier_name(in->c) : path, graph, err);
+}
+
 int inspect_main(int argc, char **argv) {
     struct inspection in = {0};
     struct option_list words = {0};
     struct err err = {0};
+    const char *graph = NULL;
     int json = 0, layers = 0, status;
     const struct option_row rows[] = {
         {"layers", NULL, OPTION_FLAG, &layers, 0, 0,
          "list what is computed, step by step"},
+        {"graph", "FILE", OPTION_TEXT, &graph, 0, 0,
+         "draw that: a FILE.svg for a browser, or a FILE.dot for Graphviz"},
         {"json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object on one line"},
     };
     const struct options options = {.program = "convoy-model inspect",
@@ -227,7 +240,8 @@ int inspect_main(int argc, char **argv) {
                                     .words_most = 1,
                                     .flags_only = true};
     if (command_options(&options, argc, argv, &status)) {
-        if (look(&in, words.items[0], &err) < 0)
+        if (look(&in, words.items[0], &err) < 0 ||
+            (graph && draw(&in, words.items[0], graph, &err) < 0))
             status = command_failed(&options, &err);
         else if (json)
             status = print_json(&in);
