@@ -222,6 +222,10 @@ check:                      ## install what tests need, build, run all tests
 conformance-torchvision:    ## compare torchvision's networks with ONNX Runtime
 	@tests/conformance/torchvision/run
 
+$(BUILD)/tests/lint/%: $(BUILD)/tests/lint/%.o $(call lib,nn) \
+                       $(call lib,common)
+	$(link) $(LIBS_NN) $(LIBS_COMMON)
+
 # Beside `make bench`, for whoever works on a kernel: build/tests/bench/bench_X.
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call lib,nn) \
                         $(call lib,common)

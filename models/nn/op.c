@@ -29,6 +29,14 @@ const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
     return found;
 }
 
+const struct op *op_row(int i) {
+    for (size_t k = 0; k < sizeof tables / sizeof *tables; k++)
+        for (const struct op *op = tables[k]; op->name; op++)
+            if (i-- == 0)
+                return op;
+    return NULL;
+}
+
 static const struct op_attribute *understood(const struct op *op,
                                              const char *name) {
     for (const struct op_attribute *a = op->attributes; a && a->name; a++)

@@ -115,6 +115,9 @@ struct op {
 /* NULL with an error that names the operator and opset. Checks nothing else. */
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err);
 
+/* Row i of all tables, one behind the other; NULL behind the last one. */
+const struct op *op_row(int i);
+
 /* Number of inputs and outputs, none left out that is needed, attributes: for
  * every node at load. */
 int op_check(const struct op *op, const struct op_call *call, struct err *err);
