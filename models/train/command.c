@@ -319,8 +319,21 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* Settings that are for photos, or for features brought along. */
+static bool row_matters(const struct command *c, const struct option_row *row) {
+    const struct settings *s = &c->settings;
+    const void *const photos[] = {&s->side, &s->feature_rate, &s->frozen,
+                                  &s->patience};
+    for (size_t i = 0; i < sizeof photos / sizeof *photos; i++)
+        if (row->target == photos[i])
+            return c->folder || *s->from ||
+                   (row->target == &s->patience && s->patience > 0);
+    return true;
+}
+
 void command_text(struct command *c, char text[COMMAND_TEXT]) {
     struct option_row rows[ROWS];
+    int shown = 0;
     FILE *out = fmemopen(text, COMMAND_TEXT, "w");
     make_rows(c, rows);
     *text = 0;
@@ -339,9 +352,10 @@ void command_text(struct command *c, char text[COMMAND_TEXT]) {
     for (int i = SETTINGS; i < SETTINGS_END; i++) {
         char value[32];
         bool flag = rows[i].kind == OPTION_FLAG;
+        if (!row_matters(c, &rows[i]))
+            continue;
         value_text(&rows[i], value);
-        fprintf(out, "%s--%s%s",
-                (i - SETTINGS) % 4 == 3 ? " \\\n        " : " ",
+        fprintf(out, "%s--%s%s", shown++ % 4 == 3 ? " \\\n        " : " ",
                 flag && row_is_off(&rows[i]) ? "no-" : "", rows[i].name);
         if (!flag)
             fprintf(out, " %s", value);
