@@ -4,10 +4,10 @@
 #include <string.h>
 
 static const struct op *const tables[] = {
-    ops_unary,  ops_binary,    ops_shape,  ops_move,     ops_gather,
-    ops_pad,    ops_resize,    ops_reduce, ops_line,     ops_normalise,
-    ops_matmul, ops_conv,      ops_pool,   ops_quantise, ops_qlinear,
-    ops_einsum, ops_activation};
+    ops_unary,  ops_binary,     ops_shape,  ops_move,     ops_gather,
+    ops_pad,    ops_resize,     ops_reduce, ops_line,     ops_normalise,
+    ops_matmul, ops_conv,       ops_pool,   ops_quantise, ops_qlinear,
+    ops_einsum, ops_activation, ops_topk};
 
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
     const struct op *found = NULL;

@@ -131,7 +131,7 @@ int op_run_alone(struct op_call *call, struct err *err);
 extern const struct op ops_unary[], ops_binary[], ops_shape[], ops_move[],
     ops_gather[], ops_pad[], ops_resize[], ops_reduce[], ops_line[],
     ops_normalise[], ops_matmul[], ops_conv[], ops_pool[], ops_quantise[],
-    ops_qlinear[], ops_einsum[], ops_activation[];
+    ops_qlinear[], ops_einsum[], ops_activation[], ops_topk[];
 
 const struct attribute *node_attribute(const struct node *node,
                                        const char *name);
