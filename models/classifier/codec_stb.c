@@ -22,22 +22,46 @@
 static _Thread_local size_t budget;
 static _Thread_local bool no_memory;
 
+/* Blocks that stb has now: where its memory ends it leaves some behind. */
 struct block {
     _Alignas(max_align_t) size_t size;
+    struct block *older, *newer;
 };
+static _Thread_local struct block *newest;
+
+static void link_block(struct block *block) {
+    block->older = newest;
+    block->newer = NULL;
+    if (newest)
+        newest->newer = block;
+    newest = block;
+}
+
+static void unlink_block(struct block *block) {
+    if (block->older)
+        block->older->newer = block->newer;
+    if (block->newer)
+        block->newer->older = block->older;
+    else
+        newest = block->older;
+}
 
 static void *budget_realloc(void *old, size_t size) {
     struct block *block = old ? (struct block *)old - 1 : NULL;
     size_t had = block ? block->size : 0;
     if (size > had && size - had > budget)
         return NULL;
-    block = realloc(block, sizeof *block + size);
-    no_memory = no_memory || !block;
-    if (!block)
+    if (block)
+        unlink_block(block);
+    struct block *moved = realloc(block, sizeof *block + size);
+    if (moved || block)
+        link_block(moved ? moved : block);
+    no_memory = no_memory || !moved;
+    if (!moved)
         return NULL;
     budget = budget + had - size;
-    block->size = size;
-    return block + 1;
+    moved->size = size;
+    return moved + 1;
 }
 
 static void *budget_malloc(size_t size) {
@@ -47,9 +71,15 @@ static void *budget_malloc(size_t size) {
 static void budget_free(void *old) {
     if (old) {
         struct block *block = (struct block *)old - 1;
+        unlink_block(block);
         budget += block->size;
         free(block);
     }
+}
+
+static void budget_end(void) {
+    while (newest)
+        budget_free(newest + 1);
 }
 
 #define STBI_ONLY_PNG
@@ -228,8 +258,10 @@ int codec_stb(struct image *image, const uint8_t *bytes, size_t size, int least,
     int width, height, channels;
     uint8_t *rgba =
         stbi_load_from_memory(bytes, (int)size, &width, &height, &channels, 4);
-    if (!rgba)
+    if (!rgba) {
+        budget_end();
         return explain(image->format, err);
+    }
     size_t count = (size_t)width * (size_t)height;
     uint8_t *pixels = codec_reserve(&image->pixels, count * 3, err);
     if (pixels)
