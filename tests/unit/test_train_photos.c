@@ -157,6 +157,49 @@ static void train_photos_refuse_folders_of_another_shape(void **state) {
     assert_int_equal(rmdir(f->folder.photos), -1);
 }
 
+static void copy_picture(struct fixture *f, const char *from,
+                         const char *name) {
+    struct err err = {0};
+    char path[128];
+    size_t size;
+    snprintf(path, sizeof path, "tests/data/images/%s", from);
+    void *bytes = file_read(path, 1 << 20, &size, &err);
+    if (!bytes)
+        fail_msg("%s", err.text);
+    assert_int_equal(
+        file_write(photo_folder_path(&f->folder, name), bytes, size, &err), 0);
+    free(bytes);
+}
+
+/* The pixels of the photo called `path`. */
+static const uint8_t *pixels_of(const struct fixture *f, const char *path) {
+    for (int i = 0; i < f->photos.set.count; i++)
+        if (strcmp(f->photos.list.files[i].path, path) == 0)
+            return f->photos.set.pixels + i * 3072;
+    fail_msg("%s is missing", path);
+    return NULL;
+}
+
+/* The same stored picture, which EXIF says to be upright and upside down. */
+static void train_photos_are_turned_as_a_viewer_does(void **state) {
+    struct fixture *f = *state;
+    photo_folder_add(&f->folder, "other", 0, 2);
+    mkdir(photo_folder_path(&f->folder, "same"), 0700);
+    copy_picture(f, "turned-1.jpg", "same/up.jpg");
+    copy_picture(f, "turned-3.jpg", "same/down.jpg");
+    read_all(f);
+    const uint8_t *up = pixels_of(f, "same/up.jpg");
+    const uint8_t *down = pixels_of(f, "same/down.jpg");
+    int different = 0;
+    for (int p = 0; p < 1024; p++)
+        for (int c = 0; c < 3; c++) {
+            int turned = down[(1023 - p) * 3 + c];
+            assert_true(abs(up[p * 3 + c] - turned) <= 2);
+            different += up[p * 3 + c] != down[p * 3 + c];
+        }
+    assert_true(different > 1000);
+}
+
 static void train_photos_repeat_a_seed_and_differ_by_it(void **state) {
     struct fixture *f = *state;
     struct err err = {0};
@@ -216,6 +259,7 @@ int main(void) {
         PHOTOS_TEST(train_photos_are_the_bytes_that_are_served),
         PHOTOS_TEST(train_photos_name_what_they_leave_out),
         PHOTOS_TEST(train_photos_refuse_folders_of_another_shape),
+        PHOTOS_TEST(train_photos_are_turned_as_a_viewer_does),
         PHOTOS_TEST(train_photos_repeat_a_seed_and_differ_by_it),
         PHOTOS_TEST(train_photos_share_leaves_some_of_each_to_train_on),
         PHOTOS_TEST(train_photos_show_the_picture_as_it_is),
