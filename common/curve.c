@@ -103,12 +103,17 @@ static bool is_loopback(const char *host) {
     return starts(host, "127.") && host[strspn(host, "0123456789.")] == ':';
 }
 
+bool curve_is_local(const char *endpoint) {
+    return starts(endpoint, "ipc://") ||
+           (starts(endpoint, "tcp://") &&
+            is_loopback(endpoint + strlen("tcp://")));
+}
+
 int curve_check_local(const char *endpoints, const char *option,
                       struct err *err) {
     for (const char *at = endpoints;; at++) {
         size_t len = strcspn(at, ",");
-        if (!starts(at, "ipc://") &&
-            !(starts(at, "tcp://") && is_loopback(at + strlen("tcp://"))))
+        if (!curve_is_local(at))
             return err_set(
                 err,
                 "%s %.*s leads beyond this machine, where anybody could read "

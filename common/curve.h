@@ -46,6 +46,10 @@ int curve_serve(void *socket, const struct curve_pair *ours, struct err *err);
 int curve_join(void *socket, const struct curve_pair *ours, const char *theirs,
                struct err *err);
 
+/* Does "tcp://HOST:PORT" or "ipc://PATH" (up to a comma or the end) stay on
+ * this machine? */
+bool curve_is_local(const char *endpoint);
+
 /* Of a list of endpoints by commas: 0 where all of them stay on this machine
  * (ipc, or tcp on a loopback address). `option` names the list in the error. */
 int curve_check_local(const char *endpoints, const char *option,

@@ -35,7 +35,7 @@ static enum options_result read_settings(struct settings *s, int argc,
         {"curve-workers", "FILE", OPTION_TEXT, &s->curve_workers, 0, 0,
          "public keys of the workers that are admitted"},
         {"plain-tcp", NULL, OPTION_FLAG, &s->plain_tcp, 0, 0,
-         "allow workers on other machines without keys"},
+         "allow workers without keys, and nginx, on other machines"},
         {"redis", "ADDRESS", OPTION_TEXT, &s->redis, 0, 0,
          "unix:PATH, HOST:PORT or redis://HOST:PORT"},
         {"redis-login", "FILE", OPTION_TEXT, &s->redis_login, 0, 0,
@@ -212,9 +212,26 @@ static int read_id_secret(const char *path, struct secret *secret,
     return 0;
 }
 
+/* FastCGI has no keys: nginx is the wall before it. */
+static int check_listen(const struct settings *s, struct err *err) {
+    char endpoint[256];
+    bool is_path = strncmp(s->listen, "unix:", 5) == 0 ||
+                   strchr(s->listen, '/') || !strchr(s->listen, ':');
+    snprintf(endpoint, sizeof endpoint, "tcp://%s", s->listen);
+    if (is_path || s->plain_tcp || curve_is_local(endpoint))
+        return 0;
+    return err_set(err,
+                   "--listen %s can be reached from other machines, past nginx "
+                   "and what it keeps for admins: use a path, or say "
+                   "--plain-tcp where the network keeps strangers out",
+                   s->listen);
+}
+
 static int run(const struct settings *s, struct err *err) {
     struct secret id_secret;
     sigset_t signals;
+    if (check_listen(s, err) < 0)
+        return -1;
     if (*s->id_secret && read_id_secret(s->id_secret, &id_secret, err) < 0)
         return -1;
     block_signals(&signals);

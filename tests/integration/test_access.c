@@ -202,7 +202,7 @@ static void access_to_redis_is_what_is_needed(void **state) {
 static int shell(const char *command) {
     char whole[512];
     snprintf(whole, sizeof whole,
-             "cd \"$CONVOY_RUN\" && { %s; } >keys.out 2>&1", command);
+             "cd \"$CONVOY_RUN\" && { %s; } >shell.out 2>&1", command);
     return system(whole) == 0;
 }
 
@@ -223,6 +223,42 @@ static void access_keys_are_made_and_taken_back(void **state) {
     assert_true(shell(KEYS "remove alpha"));
     assert_true(shell("test \"$(" KEYS "list)\" = beta"));
     assert_false(shell(KEYS "remove alpha"));
+}
+
+/* ---- what the programs do not start with --------------------------------- */
+
+static void access_unsafe_settings_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *words, *reason;
+    } rows[] = {
+        {"convoy-fcgi --listen 0.0.0.0:9", "past nginx"},
+        {"convoy-fcgi --listen f.sock --jobs tcp://0.0.0.0:9", "deploy/keys"},
+        {"convoy-worker --fronts tcp://front:9", "deploy/keys"},
+        {"convoy-fcgi --curve-key k", "go together"},
+        {"convoy-worker --curve-front k", "go together"},
+        {"convoy-fcgi --redis redis://u:pw@h:1", "--redis-login"},
+        {"convoy-worker --redis redis://u:pw@h:1", "--redis-login"},
+        {"convoy-fcgi --redis-login open", "chmod 600"},
+        {"convoy-worker --redis-login open", "chmod 600"},
+        {"convoy-fcgi --id-secret open", "chmod 600"},
+        {"convoy-fcgi --id-secret short", "fewer than 16"},
+    };
+    assert_true(shell("echo user:0123456789abcdef >open && chmod 644 open"));
+    assert_true(shell("echo short >short && chmod 600 short"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "timeout 20 \"$OLDPWD\"/build/bin/%s",
+                 rows[i].words);
+        if (shell(command))
+            fail_msg("%s is not refused", rows[i].words);
+        snprintf(command, sizeof command, "grep -e '%s' shell.out >found",
+                 rows[i].reason);
+        char whole[320];
+        snprintf(whole, sizeof whole, "cd \"$CONVOY_RUN\" && %s", command);
+        if (system(whole) != 0)
+            fail_msg("%s: the reason is not given", rows[i].words);
+    }
 }
 
 /* ---- headers ------------------------------------------------------------- */
@@ -349,6 +385,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(access_by_password),
         cmocka_unit_test(access_to_redis_is_what_is_needed),
         cmocka_unit_test(access_keys_are_made_and_taken_back),
+        cmocka_unit_test(access_unsafe_settings_are_refused),
         cmocka_unit_test(access_headers_of_every_answer),
         cmocka_unit_test(access_headers_of_refusals),
         cmocka_unit_test(access_headers_of_too_many),

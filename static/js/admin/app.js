@@ -10,7 +10,7 @@ import { Rates } from './rates.js';
 import { makeTiles } from './tiles.js';
 
 const EVERY = 2000; // ms
-const SURE_FOR = 4000; // ms in which the second press must come
+const SURE_FOR = 6000; // ms in which the second press must come
 
 const node = (id) => document.getElementById(id);
 const rates = new Rates();
