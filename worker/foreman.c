@@ -88,9 +88,7 @@ static void line_up(struct foreman *f, struct task *task,
     const char *version = id_version(&task->header.id);
     task->model = crew_find_model(f->crew, version);
     if (task->model >= 0) {
-        /* An explanation takes as long as a large batch. */
-        task->alone |=
-            crew_offer(f->crew)->models[task->model].model->explains[0] != 0;
+        task->alone |= crew_offer(f->crew)->models[task->model].slow;
         put(&f->batcher, task);
         return;
     }

@@ -58,8 +58,10 @@ void offer_compose(const struct job_advert *const *adverts, int count,
     for (int source = 0; source < count; source++)
         for (int i = 0; i < adverts[source]->model_count; i++) {
             const struct job_model *model = &adverts[source]->models[i];
+            const char *folder =
+                *model->explains ? model->explains : model->name;
             bool goes_on =
-                source == 0 || is_refused(model->name, refused, refused_count);
+                source == 0 || is_refused(folder, refused, refused_count);
             if (has(offer, model) || offer->count == JOB_MODELS_MAX)
                 continue;
             bool retiring = !goes_on || offer_current(offer, model->name);
@@ -67,6 +69,7 @@ void offer_compose(const struct job_advert *const *adverts, int count,
             *one = (struct offer_model){.model = model,
                                         .source = source,
                                         .index = i,
+                                        .slow = *model->explains != 0,
                                         .retiring = retiring};
             memcpy(one->name, model->name, sizeof one->name);
             memcpy(one->version, model->version, sizeof one->version);
