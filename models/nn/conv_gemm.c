@@ -9,6 +9,8 @@
  */
 #include "models/nn/conv_algorithm.h"
 
+#include <string.h>
+
 /* Bytes of rows that are gathered, multiplied and activated together. */
 #define BLOCK_BYTES (256 << 10)
 
@@ -60,22 +62,51 @@ size_t conv_gemm_weights(const struct conv *conv) {
     return (size_t)g.groups * group_size(conv, &g);
 }
 
+/* Kernels that become neighbouring columns of a panel, some numbers of each at
+ * a time, so that whole lines of cache are read and written. */
+#define SIDE_BY_SIDE 16
+
+/* `count` kernels of (depth, taps) from `weights` to the columns of a panel,
+ * whose rows are (taps, g->depth) and `pitch` floats apart. */
+static void pack_columns(const struct conv_grouping *g, int depth, int taps,
+                         const float *weights, int count, float *columns,
+                         size_t pitch) {
+    float tile[SIDE_BY_SIDE][SIDE_BY_SIDE];
+    int all = depth * taps;
+    for (int k = 0; k < all; k += SIDE_BY_SIDE) {
+        int n = all - k < SIDE_BY_SIDE ? all - k : SIDE_BY_SIDE;
+        for (int j = 0; j < count; j++)
+            for (int i = 0; i < n; i++)
+                tile[i][j] = weights[(size_t)j * (size_t)all + (size_t)(k + i)];
+        for (int i = 0; i < n; i++) {
+            int row = (k + i) % taps * g->depth + (k + i) / taps;
+            memcpy(columns + (size_t)row * pitch, tile[i],
+                   (size_t)count * sizeof(float));
+        }
+    }
+}
+
 void conv_gemm_pack(struct conv *conv, const float *weights) {
     const struct conv_shape *s = &conv->shape;
+    const struct kernels *k = conv->kernels;
     struct conv_grouping g = conv_grouping(conv);
     int taps = s->kernel[0] * s->kernel[1];
     int depth = s->channels_in / s->groups;
     int columns = s->channels_out / s->groups;
 
-    for (int m = 0; m < s->channels_out; m++) {
+    for (int m = 0, count; m < s->channels_out; m += count) {
+        int column = m % g.columns, left = columns - m % columns;
+        count = k->lanes - column % k->lanes; /* lanes divide a panel */
+        count = count < left ? count : left;
         float *panels =
             conv->weights + (size_t)(m / g.columns) * group_size(conv, &g);
-        int first = m % g.columns / columns * depth;
-        for (int c = 0; c < depth; c++)
-            for (int t = 0; t < taps; t++)
-                panels[panels_at(conv->kernels, g.window, g.columns,
-                                 t * g.depth + first + c, m % g.columns)] =
-                    *weights++;
+        float *at = panels + panels_at(k, g.window, g.columns,
+                                       column / columns * depth, column);
+        size_t pitch = panels_at(k, g.window, g.columns, 1, column) -
+                       panels_at(k, g.window, g.columns, 0, column);
+        pack_columns(&g, depth, taps,
+                     weights + (size_t)m * (size_t)(depth * taps), count, at,
+                     pitch);
     }
 }
 

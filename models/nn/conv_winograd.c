@@ -111,28 +111,50 @@ static const double g_4[6][3] = {
 #undef P
 #undef Q
 
-/* Element (i, j) of G g G'. */
-static float transformed(const double (*g)[3], const float *w, int i, int j) {
-    double sum = 0;
-    for (int y = 0; y < 3; y++)
+/* Kernels of one channel that are transformed side by side: they are neighbours
+ * in a panel, so that whole lines of cache are written. */
+#define SIDE_BY_SIDE 16
+
+/* All of G w G', w being `count` kernels `step` floats apart. */
+static void transform(const double (*g)[3], int size, const float *w,
+                      size_t step, int count,
+                      float (*out)[SIDE_BY_SIDE] /* (size * size) */) {
+    double in[3][3][SIDE_BY_SIDE] = {0}, half[6][3][SIDE_BY_SIDE];
+    for (int k = 0; k < count; k++)
+        for (int i = 0; i < 9; i++)
+            in[i / 3][i % 3][k] = (double)w[(size_t)k * step + (size_t)i];
+    for (int i = 0; i < size; i++)
         for (int x = 0; x < 3; x++)
-            sum += g[i][y] * w[y * 3 + x] * g[j][x];
-    return (float)sum;
+            for (int k = 0; k < SIDE_BY_SIDE; k++)
+                half[i][x][k] = g[i][0] * in[0][x][k] + g[i][1] * in[1][x][k] +
+                                g[i][2] * in[2][x][k];
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++)
+            for (int k = 0; k < SIDE_BY_SIDE; k++)
+                out[i * size + j][k] =
+                    (float)(half[i][0][k] * g[j][0] + half[i][1][k] * g[j][1] +
+                            half[i][2][k] * g[j][2]);
 }
 
 static void pack(struct conv *conv, const float *weights) {
     const struct conv_shape *s = &conv->shape;
     int size = tile_of(conv) + 2;
-    const double(*g)[3] = size == 4 ? g_2 : g_4;
+    int unit = conv->kernels->lanes; /* divides SIDE_BY_SIDE and a panel */
+    size_t plane = weights_plane(conv), step = (size_t)s->channels_in * 9;
+    float out[36][SIDE_BY_SIDE];
 
-    for (int m = 0; m < s->channels_out; m++)
-        for (int c = 0; c < s->channels_in; c++, weights += 9) {
+    for (int m = 0; m < s->channels_out; m += unit) {
+        int count = s->channels_out - m < unit ? s->channels_out - m : unit;
+        const float *w = weights + (size_t)m * step;
+        for (int c = 0; c < s->channels_in; c++, w += 9) {
             float *u = conv->weights + panels_at(conv->kernels, s->channels_in,
                                                  s->channels_out, c, m);
+            transform(size == 4 ? g_2 : g_4, size, w, step, count, out);
             for (int p = 0; p < size * size; p++)
-                u[(size_t)p * weights_plane(conv)] =
-                    transformed(g, weights, p / size, p % size);
+                memcpy(u + (size_t)p * plane, out[p],
+                       (size_t)count * sizeof(float));
         }
+    }
 }
 
 static size_t scratch(const struct conv *conv) {

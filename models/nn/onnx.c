@@ -150,9 +150,8 @@ static int take_tensor(struct graph *graph, Onnx__TensorProto *proto,
                        struct value *value, struct err *err) {
     if (value->t.data || value->producer || value->is_input)
         return err_set(err, "%s is written twice", value->name);
-    if (onnx_tensor(proto, &value->t, err) < 0)
+    if (onnx_tensor_take(proto, &value->t, err) < 0)
         return err_prefix(err, "%s", value->name);
-    /* Two copies of the weights at a time are enough. */
     free(proto->raw_data.data);
     proto->raw_data = (ProtobufCBinaryData){0, NULL};
     return graph_reserve(graph, tensor_bytes(&value->t), err);

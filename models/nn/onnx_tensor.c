@@ -10,6 +10,9 @@
 
 #define T(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
+/* Below this, copying to where vectors lie well costs nothing. */
+#define TAKEN_BYTES 4096
+
 enum array { FLOATS, INT32S, INT64S, DOUBLES };
 
 struct encoding {
@@ -157,30 +160,38 @@ static const char *external_file(const Onnx__TensorProto *proto) {
     return "whose name is not given";
 }
 
-int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
-                struct err *err) {
+/* What can be said before any number is read: the encoding, or NULL. */
+static const struct encoding *check(const Onnx__TensorProto *proto,
+                                    size_t *count, struct err *err) {
     const struct encoding *e =
         find_encoding(proto->has_data_type ? proto->data_type : 0);
-    size_t count;
-
-    *t = (struct tensor){0};
     if ((proto->has_data_location &&
          proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) ||
         proto->n_external_data > 0)
-        return err_set(err,
-                       "keeps its data in another file, %s (external_data), "
-                       "which is not supported: load the model with Python's "
-                       "onnx.load() and save it as one file with onnx.save()",
-                       external_file(proto));
-    if (!e)
-        return err_set(err,
-                       "is of type %d of onnx.proto, which is not "
-                       "supported",
-                       proto->has_data_type ? (int)proto->data_type : 0);
-    if (proto->segment)
-        return err_set(err, "is a segment of a tensor, which is not supported");
-    if (check_size(proto, &count, err) < 0 ||
-        tensor_make(t, e->type, (int)proto->n_dims, proto->dims, err) < 0)
+        err_set(err,
+                "keeps its data in another file, %s (external_data), "
+                "which is not supported: load the model with Python's "
+                "onnx.load() and save it as one file with onnx.save()",
+                external_file(proto));
+    else if (!e)
+        err_set(err,
+                "is of type %d of onnx.proto, which is not "
+                "supported",
+                proto->has_data_type ? (int)proto->data_type : 0);
+    else if (proto->segment)
+        err_set(err, "is a segment of a tensor, which is not supported");
+    else if (check_size(proto, count, err) == 0)
+        return e;
+    return NULL;
+}
+
+int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
+                struct err *err) {
+    size_t count;
+    const struct encoding *e = check(proto, &count, err);
+
+    *t = (struct tensor){0};
+    if (!e || tensor_make(t, e->type, (int)proto->n_dims, proto->dims, err) < 0)
         return -1;
     int rc = proto->has_raw_data ? from_raw(e, proto, count, t, err)
                                  : from_array(e, proto, count, t, err);
@@ -190,4 +201,24 @@ int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
     if (rc < 0)
         tensor_free(t);
     return rc;
+}
+
+int onnx_tensor_take(Onnx__TensorProto *proto, struct tensor *t,
+                     struct err *err) {
+    size_t count;
+    const struct encoding *e = check(proto, &count, err);
+
+    *t = (struct tensor){0};
+    if (!e)
+        return -1;
+    if (!proto->has_raw_data || e->widen || e->type == NN_BOOL ||
+        proto->raw_data.len < TAKEN_BYTES ||
+        proto->raw_data.len != count * e->raw_size)
+        return onnx_tensor(proto, t, err);
+    t->type = e->type;
+    t->rank = (int)proto->n_dims;
+    memcpy(t->dims, proto->dims, proto->n_dims * sizeof *t->dims);
+    t->data = proto->raw_data.data; /* the tensor's now */
+    proto->raw_data = (ProtobufCBinaryData){0, NULL};
+    return 0;
 }

@@ -16,4 +16,9 @@ enum nn_type onnx_type(int32_t data_type);
 int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
                 struct err *err);
 
+/* The same, but large raw data change hands instead of being copied: a network
+ * is mostly that. They are aligned as malloc() does it. */
+int onnx_tensor_take(Onnx__TensorProto *proto, struct tensor *t,
+                     struct err *err);
+
 #endif

@@ -32,12 +32,14 @@ struct thread {
     double *times; /* seconds of each batch */
     int count, capacity;
     int runs; /* of the last run_for() */
+    double open_seconds;
     struct err err;
     bool failed;
 };
 
 struct bench {
     const struct wish *wish;
+    double load_seconds;
     struct nn_model *model;
     pthread_barrier_t start;
     struct thread *threads;
@@ -117,7 +119,9 @@ static int run_for(struct thread *t, double seconds, bool keep) {
 static void *work(void *argument) {
     struct thread *t = argument;
     const struct bench *bench = t->bench;
+    const double begun = clock_seconds();
     t->session = open_session(bench, &t->err);
+    t->open_seconds = clock_seconds() - begun;
     t->failed = !t->session || run_for(t, WARM_UP_SECONDS, false) < 0;
     pthread_barrier_wait((pthread_barrier_t *)&bench->start);
     if (!t->failed && run_for(t, bench->wish->seconds, true) < 0)
@@ -153,6 +157,7 @@ static int run_threads(struct bench *bench, struct err *err) {
 
 struct figures {
     double images_per_second, median_ms, p99_ms, gflops, peak_memory;
+    double load_ms; /* of the file, and of a session that is ready to run */
 };
 
 static int compare_times(const void *a, const void *b) {
@@ -194,6 +199,7 @@ static int collect(const struct bench *bench, struct figures *f,
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     f->peak_memory = (double)usage.ru_maxrss * 1024;
+    f->load_ms = 1000 * (bench->load_seconds + bench->threads[0].open_seconds);
     return 0;
 }
 
@@ -258,6 +264,7 @@ static void print_text(const struct bench *bench, const struct figures *f,
     printf("  a batch       median %.3f ms, p99 %.3f ms\n", f->median_ms,
            f->p99_ms);
     printf("  arithmetic    %.1f GFLOP/s\n", f->gflops);
+    printf("  loading       %.1f ms\n", f->load_ms);
     printf("  peak memory   %.1f MiB\n\n", f->peak_memory / (1 << 20));
     if (wish->layers) {
         print_layers(steps, count, total);
@@ -284,12 +291,12 @@ static int print_json(const struct bench *bench, const struct figures *f,
                       "shape", steps[i].shape, "ms", 1000 * steps[i].seconds,
                       "share", steps[i].seconds / total, "gflops",
                       step_gflops(&steps[i])));
-    return command_json(
-        json_pack("{s:f,s:i,s:i,s:f,s:f,s:f,s:f,s:s,s:o}", "images_per_second",
-                  f->images_per_second, "batch", bench->wish->batch, "threads",
-                  bench->wish->threads, "median_ms", f->median_ms, "p99_ms",
-                  f->p99_ms, "gflops", f->gflops, "peak_memory_bytes",
-                  f->peak_memory, "openblas", gemm_core(), "layers", layers));
+    return command_json(json_pack(
+        "{s:f,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:s,s:o}", "images_per_second",
+        f->images_per_second, "batch", bench->wish->batch, "threads",
+        bench->wish->threads, "median_ms", f->median_ms, "p99_ms", f->p99_ms,
+        "gflops", f->gflops, "load_ms", f->load_ms, "peak_memory_bytes",
+        f->peak_memory, "openblas", gemm_core(), "layers", layers));
 }
 
 /* ---- the command --------------------------------------------------------- */
@@ -317,7 +324,9 @@ static int bench(const char *path, const struct wish *wish, struct err *err) {
     int rc = -1;
     if (classifier_find_network(path, onnx, err) < 0)
         return -1;
+    const double begun = clock_seconds();
     b.model = nn_load(onnx, err);
+    b.load_seconds = clock_seconds() - begun;
     if (!b.model)
         return err_prefix(err, "%s", onnx);
     b.threads = calloc((size_t)wish->threads, sizeof *b.threads);
