@@ -13,10 +13,12 @@
 #include <openssl/evp.h>
 
 #define ATTEMPTS 3
+#define LARGE 1000 /* pixels a side */
 
 struct history {
     struct oracle *oracle;
     pthread_mutex_t mutex;
+    struct picture large; /* made when the first is wanted */
     struct shot **shots;
     int count, room, harm;
 };
@@ -36,6 +38,7 @@ void history_close(struct history *history) {
         free(history->shots[i]);
     }
     free(history->shots);
+    picture_free(&history->large);
     pthread_mutex_destroy(&history->mutex);
     free(history);
 }
@@ -64,6 +67,30 @@ static void append(struct picture *picture, const char *tail) {
         abort();
     memcpy(picture->bytes + picture->size, tail, FAULT_TAIL);
     picture->size += FAULT_TAIL;
+}
+
+/* Encoding one costs as much as decoding it: all are the same but for a tail
+ * that no decoder looks at. */
+static void copy_large(struct history *history, struct rng *rng,
+                       struct picture *picture) {
+    char tail[FAULT_TAIL + 1];
+    pthread_mutex_lock(&history->mutex);
+    if (!history->large.bytes) {
+        uint8_t *rgb = malloc(LARGE * LARGE * 3);
+        if (!rgb)
+            abort();
+        paint(rng, rgb, LARGE, LARGE);
+        picture_encode(rgb, LARGE, LARGE, PICTURE_PNG, &history->large);
+        free(rgb);
+    }
+    pthread_mutex_unlock(&history->mutex);
+    picture->size = history->large.size;
+    picture->bytes = malloc(picture->size);
+    if (!picture->bytes)
+        abort();
+    memcpy(picture->bytes, history->large.bytes, picture->size);
+    snprintf(tail, sizeof tail, "%016llx", (unsigned long long)rng_next(rng));
+    append(picture, tail);
 }
 
 static void make_picture(struct rng *rng, enum nature nature,
@@ -101,7 +128,10 @@ struct shot *history_new(struct history *history, struct rng *rng,
     struct shot *shot = calloc(1, sizeof *shot);
     if (!shot)
         abort();
-    make_picture(rng, nature, &picture);
+    if (nature == NATURE_LARGE)
+        copy_large(history, rng, &picture);
+    else
+        make_picture(rng, nature, &picture);
     shot->bytes = picture.bytes;
     shot->size = picture.size;
     shot->nature = nature;
@@ -128,8 +158,19 @@ struct shot *history_any(struct history *history, struct rng *rng) {
     return shot;
 }
 
+static bool cannot_be_answered(const struct shot *shot) {
+    return shot->nature == NATURE_POISON || shot->nature == NATURE_STUCK;
+}
+
 static bool is_open(const struct shot *shot) {
     return shot->accepted && !shot->ended && !shot->lost;
+}
+
+bool history_is_open(struct history *history, const struct shot *shot) {
+    pthread_mutex_lock(&history->mutex);
+    bool open = is_open(shot);
+    pthread_mutex_unlock(&history->mutex);
+    return open;
 }
 
 struct shot *history_open_shot(struct history *history, int index) {
@@ -174,8 +215,8 @@ struct history_counts history_counts(struct history *history) {
         counts.accepted += shot->accepted;
         counts.answered += shot->ended;
         counts.lost += shot->was_lost;
-        counts.given_up += shot->given_up && shot->nature == NATURE_PLAIN;
-        counts.failed += shot->given_up && shot->nature != NATURE_PLAIN;
+        counts.given_up += shot->given_up && !cannot_be_answered(shot);
+        counts.failed += shot->given_up && cannot_be_answered(shot);
     }
     pthread_mutex_unlock(&history->mutex);
     return counts;
@@ -217,8 +258,7 @@ static void check_given_up(const struct history *history,
     if (!strstr(detail, "attempt"))
         verdict_against("%.12s failed without a reason: \"%.200s\"",
                         shot->sha256, detail);
-    if ((shot->nature == NATURE_PLAIN || shot->nature == NATURE_BROKEN) &&
-        history->harm < ATTEMPTS)
+    if (!cannot_be_answered(shot) && history->harm < ATTEMPTS)
         verdict_against("%.12s is a sound image and failed after %d faults: "
                         "%.200s",
                         shot->sha256, history->harm, detail);
@@ -233,7 +273,7 @@ static void check_answer(const struct history *history, struct shot *shot,
     bool given_up = is_given_up(prediction);
     if (given_up)
         check_given_up(history, shot, prediction);
-    else if (shot->nature == NATURE_POISON || shot->nature == NATURE_STUCK)
+    else if (cannot_be_answered(shot))
         verdict_against("%.12s cannot be answered, and was: %.32s",
                         shot->sha256, text_of(prediction, "status"));
     else if (!oracle_agrees(history->oracle, shot->bytes, shot->size,

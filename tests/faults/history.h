@@ -23,6 +23,7 @@
 
 enum nature {
     NATURE_PLAIN,
+    NATURE_LARGE,  /* takes a hand ten times as long */
     NATURE_BROKEN, /* cut off: fails for what it is */
     NATURE_POISON, /* a hand aborts on it */
     NATURE_STUCK,  /* a hand never comes back */
@@ -57,6 +58,9 @@ struct shot *history_new(struct history *history, struct rng *rng,
                          enum nature nature);
 struct shot *history_any(struct history *history,
                          struct rng *rng); /* or NULL */
+
+/* Accepted and neither ended nor lost. */
+bool history_is_open(struct history *history, const struct shot *shot);
 
 /* The `index`-th that is accepted and not ended; NULL: there are not so many.
  */
