@@ -265,6 +265,23 @@ static int compare_settings(struct command *given, struct command *kept,
     return 0;
 }
 
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* The features that a run began with are in its checkpoint. */
+static int compare_beginning(const struct command *c, struct err *err) {
+    const char *from = c->settings.from;
+    if ((c->from && strcmp(base_name(c->from), from) != 0) ||
+        (c->scratch && *from))
+        return err_set(err,
+                       "the run to resume began with %s; leave --from and "
+                       "--scratch out, or start anew in another folder",
+                       *from ? from : "nothing");
+    return 0;
+}
+
 int command_resume(struct command *c, const char *checkpoint, int argc,
                    char **argv, struct err *err) {
     struct command kept = *c;
@@ -275,7 +292,8 @@ int command_resume(struct command *c, const char *checkpoint, int argc,
     c->settings = kept.settings;
     c->seed = kept.seed;
     c->flip = kept.flip;
-    if (read_over(c, argc, argv, err) != OPTIONS_RUN)
+    if (read_over(c, argc, argv, err) != OPTIONS_RUN ||
+        compare_beginning(c, err) < 0)
         return -1;
     return compare_settings(c, &kept, err);
 }
@@ -313,11 +331,6 @@ void command_fit(struct command *c, const struct photos *photos) {
 }
 
 /* ---- the command again --------------------------------------------------- */
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 /* Settings that are for photos, or for features brought along. */
 static bool row_matters(const struct command *c, const struct option_row *row) {

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,11 @@ static int open_model(struct run *run, struct err *err) {
         return -1;
     if (transfer_open(&run->model, folder, err) < 0)
         return -1;
+    double wider = fabs(c->settings.width - trainer_defaults.width);
+    if (wider > 0 && fabs(c->settings.width - run->model.width) > 0)
+        return err_set(err,
+                       "--width %g: %s has %g; a width goes with --scratch",
+                       c->settings.width, run->model.name, run->model.width);
     strcpy(c->settings.architecture, run->model.architecture);
     strcpy(c->settings.from, run->model.name);
     c->settings.width = run->model.width;

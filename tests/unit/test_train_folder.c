@@ -327,6 +327,8 @@ static void train_folder_says_what_is_wrong_with_the_command(void **state) {
     expect(f, "--help", 0, "Defaults are in brackets");
     unlink(photo_folder_path(&f->folder, "ash/0.bmp"));
     expect(f, "--epochs 1", 0, "39 photos");
+    expect(f, "--resume --from models/x --no-scratch", 1,
+           "the run to resume began with nothing");
     unlink(photo_folder_path(&f->folder, "ash/1.bmp"));
     expect(f, "--resume", 1, "was written with other");
 }
