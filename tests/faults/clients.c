@@ -155,10 +155,10 @@ static void submit(struct client *client, struct shot *const *shots,
 
 static void submit_new(struct client *client, int count) {
     struct shot *shots[FORM];
-    bool flood = client->clients->pace == PACE_FLOOD;
+    bool large = client->clients->pace == PACE_LARGE;
     for (int i = 0; i < count; i++)
         shots[i] = history_new(client->clients->history, &client->rng,
-                               flood                         ? NATURE_LARGE
+                               large                         ? NATURE_LARGE
                                : rng_chance(&client->rng, 5) ? NATURE_BROKEN
                                                              : NATURE_PLAIN);
     submit(client, shots, count);
@@ -204,7 +204,8 @@ static void poll_one(struct client *client) {
 
 static void act(struct client *client) {
     int choice = rng_between(&client->rng, 1, 100);
-    if (client->clients->pace == PACE_FLOOD) {
+    if (client->clients->pace == PACE_FLOOD ||
+        client->clients->pace == PACE_LARGE) {
         submit_new(client, FORM);
         return;
     }

@@ -19,6 +19,7 @@
 enum pace {
     PACE_USUAL,
     PACE_FLOOD, /* all they can, never polling */
+    PACE_LARGE, /* the same, with images that take long */
     PACE_STRICT /* a request that fails is tried once more, and must not fail
                    again */
 };

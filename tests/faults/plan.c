@@ -146,10 +146,19 @@ static void submit_stuck(struct stage *stage, const struct step *step) {
     clients_submit_among(stage->history, (uint64_t)step->number, NATURE_STUCK);
 }
 
-static void begin_flood(struct stage *stage, const struct step *step) {
+static void flood(struct stage *stage, const struct step *step,
+                  enum pace pace) {
     if (!stage->flood)
-        stage->flood = clients_start(stage->history, (uint64_t)step->number, 12,
-                                     PACE_FLOOD);
+        stage->flood =
+            clients_start(stage->history, (uint64_t)step->number, 12, pace);
+}
+
+static void begin_flood(struct stage *stage, const struct step *step) {
+    flood(stage, step, PACE_FLOOD);
+}
+
+static void begin_long_flood(struct stage *stage, const struct step *step) {
+    flood(stage, step, PACE_LARGE);
 }
 
 static void note_memory(struct stage *stage, const struct step *step) {
@@ -321,9 +330,10 @@ static void plan_stuck(struct plan *plan, const struct choice *c) {
 }
 
 static void plan_overload(struct plan *plan, const struct choice *c) {
-    put(plan, c->at_ms, begin_flood, PART_COUNT,
+    bool is_long = plan->flood_ms > FLOOD_MS;
+    put(plan, c->at_ms, is_long ? begin_long_flood : begin_flood, PART_COUNT,
         rng_between(c->rng, 1, 1 << 30), c->kind);
-    if (plan->flood_ms > FLOOD_MS)
+    if (is_long)
         put(plan, c->at_ms + plan->flood_ms / 4, note_memory, PART_COUNT, 0,
             -1);
     put(plan, c->at_ms + plan->flood_ms, end_flood, PART_COUNT, 0, -1);
