@@ -101,10 +101,11 @@ static void compose(struct crew *crew, struct crew_outcome *outcome) {
     offer_compose(adverts, crew->count, crew->head.refused,
                   crew->head.refused_count, crew->default_name, &crew->offer);
     for (int i = 0; i < crew->offer.count; i++) {
-        const struct offer_model *model = &crew->offer.models[i];
-        crew->sources[i] = crew->nests[model->source].brood;
-        if (model->is_default)
-            memcpy(crew->default_name, model->name, sizeof model->name);
+        const struct offer_model *offered = &crew->offer.models[i];
+        crew->sources[i] = crew->nests[offered->source].brood;
+        if (offered->model.is_default)
+            memcpy(crew->default_name, offered->model.name,
+                   sizeof crew->default_name);
     }
     advertise(crew, outcome);
 }
@@ -123,8 +124,11 @@ static void take_refusals(struct crew *crew, struct job_advert *advert) {
 static void close_nest(struct crew *crew, int i) {
     struct brood *brood = crew->nests[i].brood;
     for (int k = 0; k < crew->offer.count; k++)
-        if (crew->sources[k] == brood)
+        if (crew->sources[k] == brood) {
             crew->sources[k] = NULL;
+            crew->offer.models[k].model.labels = NULL; /* they go with it */
+            crew->offer.models[k].model.label_count = 0;
+        }
     crew->deaths += brood_deaths(brood);
     brood_close(brood);
     crew->count--;
@@ -251,7 +255,7 @@ static bool is_needed(const struct crew *crew, const struct nest *nest,
     bool recent = now_ms - nest->used_ms < crew->settings->retire_after_ms;
     for (int i = 0; i < crew->offer.count; i++)
         if (crew->sources[i] == nest->brood &&
-            (!crew->offer.models[i].retiring || recent))
+            (!crew->offer.models[i].model.retiring || recent))
             return true;
     return false;
 }

@@ -88,7 +88,9 @@ static void line_up(struct foreman *f, struct task *task,
     const char *version = id_version(&task->header.id);
     task->model = crew_find_model(f->crew, version);
     if (task->model >= 0) {
-        task->alone |= crew_offer(f->crew)->models[task->model].slow;
+        /* An explanation takes as long as a large batch. */
+        task->alone |=
+            crew_offer(f->crew)->models[task->model].model.explains[0] != 0;
         put(&f->batcher, task);
         return;
     }
@@ -188,9 +190,10 @@ static json_t *describe_models(const struct foreman *f) {
     json_t *models = json_array();
     for (int i = 0; i < offer->count; i++)
         document_add(&models,
-                     json_pack("{s:s, s:s, s:b}", "name", offer->models[i].name,
-                               "version", offer->models[i].version, "retiring",
-                               offer->models[i].retiring));
+                     json_pack("{s:s, s:s, s:b}", "name",
+                               offer->models[i].model.name, "version",
+                               offer->models[i].model.version, "retiring",
+                               offer->models[i].model.retiring));
     return models;
 }
 

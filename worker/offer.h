@@ -19,12 +19,9 @@
 #include "common/job.h"
 
 struct offer_model {
-    char name[128];
-    char version[ID_VERSION_LEN + 1];
-    const struct job_model *model; /* in the source's advert, while that is */
+    struct job_model model; /* retiring and default as offered; the labels are
+                               the source's and go with it */
     int source, index;
-    bool retiring, is_default;
-    bool slow; /* explains: a job takes as long as a large batch */
 };
 struct offer {
     struct offer_model models[JOB_MODELS_MAX];

@@ -14,8 +14,11 @@
 #define V3 "333333333333"
 
 static char *labels[] = {"cat"};
-#define MODEL(name, version, is_default)                                       \
-    { name, version, labels, 1, 8, 8, 0, is_default, 0, 0 }
+#define MODEL(name_, version_, is_default_)                                    \
+    {                                                                          \
+        .name = name_, .version = version_, .labels = labels,                  \
+        .label_count = 1, .width = 8, .height = 8, .is_default = is_default_   \
+    }
 static struct job_model cats1[] = {MODEL("cats", V1, 1)};
 static struct job_model cats2[] = {MODEL("cats", V2, 1)};
 static struct job_model cats1_dogs3[] = {MODEL("cats", V1, 1),
@@ -31,10 +34,10 @@ static struct offer offer;
 static void assert_model(int i, const char *name, const char *version,
                          int source, bool retiring) {
     assert_true(i < offer.count);
-    assert_string_equal(offer.models[i].name, name);
-    assert_string_equal(offer.models[i].version, version);
+    assert_string_equal(offer.models[i].model.name, name);
+    assert_string_equal(offer.models[i].model.version, version);
     assert_int_equal(offer.models[i].source, source);
-    assert_int_equal(offer.models[i].retiring, retiring);
+    assert_int_equal(offer.models[i].model.retiring, retiring);
 }
 
 static void compose(const struct job_advert *newest,
@@ -70,15 +73,27 @@ static void offer_keeps_what_was_refused(void **state) {
     assert_model(0, "dogs", V3, 0, false);
     assert_model(1, "cats", V1, 1, false);
     /* The default stays what it was. */
-    assert_false(offer.models[0].is_default);
-    assert_true(offer.models[1].is_default);
+    assert_false(offer.models[0].model.is_default);
+    assert_true(offer.models[1].model.is_default);
+}
+
+/* The slow variant is of the same folder. */
+static void offer_keeps_what_explains_a_refused_model(void **state) {
+    (void)state;
+    struct job_model both[] = {MODEL("cats", V1, 1),
+                               MODEL("cats-explained", V2, 0)};
+    strcpy(both[1].explains, "cats");
+    compose(ADVERT(dogs3), ADVERT(both), refused_cats, 1);
+    assert_model(1, "cats", V1, 1, false);
+    assert_model(2, "cats-explained", V2, 1, false);
+    assert_false(offer_changes(&offer, ADVERT(dogs3), refused_cats, 1));
 }
 
 static void offer_retires_what_was_taken_away(void **state) {
     (void)state;
     compose(ADVERT(dogs3), ADVERT(cats1), NULL, 0);
     assert_model(1, "cats", V1, 1, true);
-    assert_true(offer.models[0].is_default);
+    assert_true(offer.models[0].model.is_default);
     assert_null(offer_current(&offer, "cats"));
 }
 
@@ -123,6 +138,7 @@ int main(void) {
         cmocka_unit_test(offer_has_the_newest_and_finishes_the_older),
         cmocka_unit_test(offer_takes_the_same_version_from_the_newest),
         cmocka_unit_test(offer_keeps_what_was_refused),
+        cmocka_unit_test(offer_keeps_what_explains_a_refused_model),
         cmocka_unit_test(offer_retires_what_was_taken_away),
         cmocka_unit_test(offer_changes_where_something_is_new_or_gone),
         cmocka_unit_test(offer_says_what_ready_says),
