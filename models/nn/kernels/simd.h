@@ -103,6 +103,18 @@ INLINE vec vfma(vec a, vec b, vec c) {
 #endif
 }
 
+/* 1 / x for |x| between 1e-37 and 1e37, within two units of the last place: 512
+ * bits take long to divide, so there it is an estimate of 14 bits with one step
+ * of Newton's method. */
+INLINE vec vreciprocal(vec x) {
+#if LANES == 16
+    vec r = (vec)_mm512_rcp14_ps((__m512)x);
+    return vfma(vfma(-x, r, vset(1.0f)), r, r);
+#else
+    return vset(1.0f) / x;
+#endif
+}
+
 INLINE vec vselect(vec_int mask, vec yes, vec no) {
     return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
 }
