@@ -158,6 +158,9 @@ int graph_fuse_activations(struct graph *graph, struct err *err);
 /* shuffle.c: channel shuffles become one node. */
 int graph_fuse_shuffles(struct graph *graph, struct err *err);
 
+/* layer_norm.c: layer normalisation that is written out becomes one node. */
+int graph_fuse_layer_norms(struct graph *graph, struct err *err);
+
 /* The activation that a node is, if it is one with known parameters. */
 struct activation;
 bool graph_activation(const struct graph_node *node,

@@ -25,6 +25,7 @@ static int optimise(struct graph *graph, struct err *err) {
     graph->parameters = count_parameters(graph);
     if (graph_guess_shapes(graph, err) < 0 || graph_simplify(graph, err) < 0 ||
         graph_fuse_shuffles(graph, err) < 0 ||
+        graph_fuse_layer_norms(graph, err) < 0 ||
         graph_fuse_activations(graph, err) < 0 ||
         graph_fuse_affine(graph, err) < 0)
         return -1;

@@ -4,6 +4,7 @@
 #include "models/nn/number.h"
 #include "models/nn/op.h"
 #include "models/nn/strided.h"
+#include "models/nn/vmath.h"
 
 #include <math.h>
 #include <string.h>
@@ -142,27 +143,16 @@ static int infer_layer(struct op_call *call, struct err *err) {
 
 static void run_layer(struct op_call *call) {
     const struct tensor *x = call->inputs[0];
-    const float *scale = call->inputs[1]->data;
     const float *bias = op_has(call, 2) ? call->inputs[2]->data : NULL;
-    const double epsilon = (double)node_float(call->node, "epsilon", 1e-5f);
     int axis;
 
     op_axis(node_int(call->node, "axis", -1), x->rank, &axis, NULL);
-    const size_t rows = dims_count(x->dims, axis);
-    const size_t n = dims_count(x->dims + axis, x->rank - axis);
-    for (size_t r = 0; r < rows; r++) {
-        const float *in = (const float *)x->data + r * n;
-        float *out = (float *)call->outputs[0].data + r * n;
-        double mean, variance;
-        moments(in, n, &mean, &variance);
-        const float m = (float)mean, s = (float)(1 / sqrt(variance + epsilon));
-        for (size_t i = 0; i < n; i++)
-            out[i] = (in[i] - m) * s * scale[i] + (bias ? bias[i] : 0);
-        if (call->output_count > 1)
-            ((float *)call->outputs[1].data)[r] = m;
-        if (call->output_count > 2)
-            ((float *)call->outputs[2].data)[r] = s;
-    }
+    vmath_layer_norm(x->data, call->outputs[0].data, dims_count(x->dims, axis),
+                     dims_count(x->dims + axis, x->rank - axis),
+                     call->inputs[1]->data, bias,
+                     node_float(call->node, "epsilon", 1e-5f),
+                     call->output_count > 1 ? call->outputs[1].data : NULL,
+                     call->output_count > 2 ? call->outputs[2].data : NULL);
 }
 
 /* ---- LRN -------------------------------------------------------------------

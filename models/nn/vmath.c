@@ -99,3 +99,17 @@ void vmath_log_softmax(const float *x, float *y, size_t rows, size_t columns) {
             y[c] = x[c] - most - rest;
     }
 }
+
+void vmath_layer_norm(const float *x, float *y, size_t rows, size_t columns,
+                      const float *scale, const float *shift, float epsilon,
+                      float *means, float *inverses) {
+    const struct kernels *k = kernels();
+    float moments[2];
+    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+        k->normalise(x, scale, shift, y, columns, epsilon, moments);
+        if (means)
+            means[r] = moments[0];
+        if (inverses)
+            inverses[r] = moments[1];
+    }
+}

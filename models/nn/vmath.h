@@ -55,4 +55,11 @@ void vmath_add_bytes(const struct byte_sum *sum, const void *a, const void *b,
 void vmath_softmax(const float *x, float *y, size_t rows, size_t columns);
 void vmath_log_softmax(const float *x, float *y, size_t rows, size_t columns);
 
+/* Rows of `columns` numbers to mean 0 and deviation 1, then scale (columns) and
+ * shift (columns, or NULL). means and inverses (of the deviations): (rows), or
+ * NULL. */
+void vmath_layer_norm(const float *x, float *y, size_t rows, size_t columns,
+                      const float *scale, const float *shift, float epsilon,
+                      float *means, float *inverses);
+
 #endif

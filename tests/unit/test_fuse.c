@@ -332,6 +332,45 @@ static void fuse_takes_clip_bounds(void **state) {
     finish_activation(&net, "Clip");
 }
 
+/* ---- layer normalisation ------------------------------------------------ */
+
+/* x normalised over `axis`, as PyTorch writes it; `exponent` should be 2. */
+static struct network written_out(int64_t axis, float exponent) {
+    struct network net = {.opset = 13, .seed = 3};
+    network_input(&net, "x", 3, DIMS(-1, 5, 6));
+    network_scalar(&net, "two", exponent);
+    network_scalar(&net, "epsilon", 1e-6f);
+    network_random(&net, "g", 1, DIMS(6));
+    network_random(&net, "b", 1, DIMS(6));
+    give_ints(network_node(&net, "ReduceMean", "x", "m"), "axes", 1,
+              DIMS(axis));
+    network_node(&net, "Sub", "x,m", "c");
+    network_node(&net, "Pow", "c,two", "p");
+    give_ints(network_node(&net, "ReduceMean", "p", "v"), "axes", 1,
+              DIMS(axis));
+    network_node(&net, "Add", "v,epsilon", "e");
+    network_node(&net, "Sqrt", "e", "s");
+    network_node(&net, "Div", "c,s", "d");
+    network_node(&net, "Mul", "d,g", "t");
+    network_node(&net, "Add", "t,b", "y");
+    network_output(&net, "y");
+    return net;
+}
+
+static void fuse_finds_layer_norm(void **state) {
+    (void)state;
+    struct network net = written_out(-1, 2);
+    check_network(&net, 3, 3, DIMS(-1, 5, 6), "LayerNormalization");
+    net = written_out(2, 2);
+    check_network(&net, 3, 3, DIMS(-1, 5, 6), "LayerNormalization");
+    const char *chain = "ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, "
+                        "Mul, Add";
+    net = written_out(1, 2);
+    check_network(&net, 3, 3, DIMS(-1, 5, 6), chain);
+    net = written_out(-1, 4);
+    check_network(&net, 3, 3, DIMS(-1, 5, 6), chain);
+}
+
 /* ---- what goes altogether ----------------------------------------------- */
 
 static void fuse_drops_what_does_nothing(void **state) {
@@ -473,6 +512,7 @@ int main(void) {
         cmocka_unit_test(fuse_finds_mish),
         cmocka_unit_test(fuse_leaves_what_is_no_activation),
         cmocka_unit_test(fuse_takes_clip_bounds),
+        cmocka_unit_test(fuse_finds_layer_norm),
         cmocka_unit_test(fuse_drops_what_does_nothing),
         cmocka_unit_test(fuse_cancels_transposes),
         cmocka_unit_test(fuse_takes_transposes_for_layouts),

@@ -215,6 +215,49 @@ static void vmath_softmax_sums_to_one(void **state) {
     on_every_isa(softmax);
 }
 
+/* Rows whose mean is large beside their deviation are the hard ones. */
+static void layer_norm(void) {
+    uint32_t seed = 7;
+    for (size_t n = 1; n <= 1000; n = n < 70 ? n + 1 : n * 3) {
+        float *x = random_floats(&seed, 2 * n, 2), means[2], inverses[2];
+        float *scale = random_floats(&seed, n, 2);
+        float *shift = random_floats(&seed, n, 2);
+        float *y = malloc(2 * n * sizeof *y);
+        assert_non_null(y);
+        for (size_t i = n; i < 2 * n; i++)
+            x[i] += 100;
+        vmath_layer_norm(x, y, 2, n, scale, n % 2 ? shift : NULL, 1e-3f, means,
+                         inverses);
+        for (size_t r = 0; r < 2; r++) {
+            double mean = 0, variance = 0;
+            for (size_t i = 0; i < n; i++)
+                mean += (double)x[r * n + i] / (double)n;
+            for (size_t i = 0; i < n; i++)
+                variance += pow((double)x[r * n + i] - mean, 2) / (double)n;
+            double inverse = 1 / sqrt(variance + 1e-3);
+            assert_true(fabs((double)means[r] - mean) <
+                        1e-5 * (1 + fabs(mean)));
+            assert_true(fabs((double)inverses[r] - inverse) < 1e-4 * inverse);
+            for (size_t i = 0; i < n; i++) {
+                double exact =
+                    ((double)x[r * n + i] - mean) * inverse * (double)scale[i] +
+                    (n % 2 ? (double)shift[i] : 0);
+                assert_true(fabs((double)y[r * n + i] - exact) <
+                            (r == 0 ? 1e-5 : 1e-3));
+            }
+        }
+        free(y);
+        free(shift);
+        free(scale);
+        free(x);
+    }
+}
+
+static void vmath_layer_norm_equals_the_definition(void **state) {
+    (void)state;
+    on_every_isa(layer_norm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vmath_exp_and_erf_are_within_two_units),
@@ -224,6 +267,7 @@ int main(void) {
         cmocka_unit_test(vmath_add_and_mul_take_any_length),
         cmocka_unit_test(vmath_scale_shift_goes_by_column),
         cmocka_unit_test(vmath_softmax_sums_to_one),
+        cmocka_unit_test(vmath_layer_norm_equals_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

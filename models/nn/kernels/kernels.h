@@ -178,6 +178,10 @@ struct kernels {
                        const float *scales, const struct byte_range *range,
                        uint8_t *y, size_t count);
     const struct byte_gemm *byte_gemm; /* that any weights fit */
+    /* y = (x - mean) / sqrt(variance + epsilon) * scale + shift, of one row;
+     * moments: the mean, and that divisor's inverse. shift may be NULL. */
+    void (*normalise)(const float *x, const float *scale, const float *shift,
+                      float *y, size_t count, float epsilon, float moments[2]);
     float (*largest)(const float *x, size_t count);
     /* y = exp(x - shift), returns the sum; y may be NULL. */
     float (*exp_sum)(const float *x, float shift, float *y, size_t count);
