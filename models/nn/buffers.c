@@ -60,8 +60,9 @@ static bool can_join(const struct plan *plan, int i, int from) {
     int batch = plan->batch_max;
     const struct tensor *x = &plan_tensors(plan, batch)[from];
     const struct tensor *y = &plan_tensors(plan, batch)[step->outputs[0]];
-    return !root->pinned && !root->constant && !root->known &&
-           root->last == i && in->layout == out->layout && x->type == y->type &&
+    return in->pitch == 0 && out->pitch == 0 && !root->pinned &&
+           !root->constant && !root->known && root->last == i &&
+           in->layout == out->layout && x->type == y->type &&
            tensor_same_shape(x, y);
 }
 

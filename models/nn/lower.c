@@ -38,7 +38,7 @@ static void count_uses(struct lowering *l) {
 static const struct step_kind *find_kind(const struct graph_node *node,
                                          const struct tensor *values) {
     const struct step_kind *const *const tables[] = {
-        step_kinds_conv, step_kinds_pool, step_kinds_vector,
+        step_kinds_conv, step_kinds_pool, step_kinds_vector, step_kinds_concat,
         step_kinds_quantised};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (int k = 0; tables[i][k]; k++)

@@ -143,6 +143,7 @@ static int fill_tensors(struct plan *plan, const struct shapes *shapes,
         struct slot *slot = &plan->slots[i];
         tensors[i] = shapes->values[slot->value->index];
         tensors[i].layout = slot->layout;
+        tensors[i].pitch = slot->pitch;
         size_t bytes = tensor_bytes(&tensors[i]);
         if (slot->known) {
             const void *numbers = tensors[i].data;
@@ -169,7 +170,8 @@ static int fill_tensors(struct plan *plan, const struct shapes *shapes,
 static int build_steps(struct plan *plan, const struct shapes *shapes,
                        struct err *err) {
     if (plan_lower(plan, shapes, err) < 0 ||
-        plan_lay_out(plan, shapes, err) < 0)
+        plan_lay_out(plan, shapes, err) < 0 ||
+        plan_place_concats(plan, shapes, err) < 0)
         return -1;
     size_t rows = plan->batch_fixed ? 1 : (size_t)plan->batch_max;
     plan->tensors =

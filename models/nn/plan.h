@@ -12,6 +12,7 @@
  *              the step before; what follows from shapes alone has no step
  *   layout.c   every value gets a slot in the layout that its step wants;
  *              conversions are inserted where the two sides differ
+ *   concat.c   inputs of concatenations are placed inside their results
  *   plan.c     shapes of every slot for every batch 1..batch_max
  *   buffers.c  offsets in one arena, by lifetime
  *   stretch.c  stretches of steps that a batch goes through in parts, so that
@@ -46,6 +47,8 @@ struct step_kind {
      * may differ between batches. */
     bool per_image;
     bool images_apart; /* as OP_IMAGES_APART has it */
+    /* Heeds the pitch of its inputs' tensors, or of its output's. */
+    bool pitched_input, pitched_output;
     /* Whether it runs the node, at these shapes (by value->index). */
     bool (*takes)(const struct graph_node *node, const struct tensor *values);
     /* Packs weights; scratch is the bytes that run() needs. NULL: nothing. */
@@ -69,6 +72,8 @@ extern const struct step_kind *const step_kinds_conv[];
 extern const struct step_kind *const step_kinds_pool[];
 extern const struct step_kind *const step_kinds_vector[];
 extern const struct step_kind *const step_kinds_quantised[];
+extern const struct step_kind *const step_kinds_concat[];
+extern const struct step_kind step_concat;
 
 struct step {
     const struct step_kind *kind;
@@ -82,6 +87,7 @@ struct step {
     int *inputs, *outputs;
     int input_count, output_count;
     int residual_slot; /* -1: none */
+    uint64_t copied;   /* of a concatenation: a bit for each such input */
     void *kernel;      /* what open() made */
     size_t kernel_bytes, scratch;
 };
@@ -90,6 +96,8 @@ struct slot {
     const struct value *value;
     enum layout layout;
     int root;             /* the slot whose memory it has; itself */
+    size_t at;            /* bytes from the start of that memory */
+    int64_t pitch;        /* of its tensors */
     const void *constant; /* data that are there from the start */
     bool known;           /* data follow from shapes, one for each batch */
     bool pinned;          /* input, output or features: memory of its own */
@@ -153,6 +161,8 @@ struct step *plan_add_step(struct plan *plan, struct err *err);
 int plan_lower(struct plan *plan, const struct shapes *shapes, struct err *err);
 int plan_lay_out(struct plan *plan, const struct shapes *shapes,
                  struct err *err);
+int plan_place_concats(struct plan *plan, const struct shapes *shapes,
+                       struct err *err);
 /* Needs the lives of all slots; sets the stretches. */
 int plan_divide(struct plan *plan, struct err *err);
 int plan_buffers(struct plan *plan, struct err *err);

@@ -129,7 +129,7 @@ static void bind_tensors(struct nn_session *s, int batch, int first) {
         else if (!slot->known)
             tensors[i].data = root->known
                                   ? plan_tensors(plan, batch)[slot->root].data
-                                  : s->arena + root->offset;
+                                  : s->arena + root->offset + slot->at;
         if (first > 0 && root->whole && !slot->constant && !slot->known &&
             !root->known)
             tensors[i].data = (char *)tensors[i].data +

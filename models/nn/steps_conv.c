@@ -97,6 +97,7 @@ static int open_conv(struct step *step, const struct tensor *tensors,
     struct conv_shape shape;
     if (!conv_shape(step->node, x, &shape))
         return err_set(err, "is no convolution of two dimensions");
+    shape.out_pitch = (int)tensors[step->outputs[0]].pitch;
     return open_kernel(step, &shape, constant_floats(step->node, 1)->data,
                        x->dims[0], err);
 }
@@ -231,6 +232,7 @@ static const struct step_kind conv = {.name = "conv",
                                       .fuses_residual = true,
                                       .per_image = true,
                                       .images_apart = true,
+                                      .pitched_output = true,
                                       .takes = takes_conv,
                                       .open = open_conv,
                                       .close = close_kernel,

@@ -87,7 +87,8 @@ static void run_scale_shift(const struct step *step, struct tensor *tensors,
                             void *scratch) {
     const struct tensor *x = &tensors[step->inputs[0]];
     size_t channels = (size_t)x->dims[1];
-    vmath_scale_shift(x->data, tensors[step->outputs[0]].data,
+    vmath_scale_shift(x->data, x->pitch ? (size_t)x->pitch : channels,
+                      tensors[step->outputs[0]].data,
                       channels > 0 ? tensor_count(x) / channels : 0, channels,
                       step->node->inputs[1]->t.data,
                       step->node->inputs[2]->t.data, &step->activation);
@@ -122,7 +123,8 @@ static void run_gate(const struct step *step, struct tensor *tensors,
     float *y = tensors[step->outputs[0]].data;
     for (int64_t n = 0; n < x->dims[0]; n++) {
         size_t at = (size_t)n * pixels * channels;
-        vmath_scale_shift((const float *)x->data + at, y + at, pixels, channels,
+        vmath_scale_shift((const float *)x->data + at, channels, y + at, pixels,
+                          channels,
                           (const float *)gate->data + (size_t)n * channels,
                           NULL, &step->activation);
     }
@@ -165,6 +167,7 @@ static const struct step_kind scale_shift = {.name = "scale-shift",
                                              .fuses_activation = true,
                                              .in_place = true,
                                              .images_apart = true,
+                                             .pitched_input = true,
                                              .takes = takes_scale_shift,
                                              .run = run_scale_shift,
                                              .flops = output_flops};

@@ -7,6 +7,10 @@
  *     float *x = t.data;
  *     tensor_free(&t);
  *
+ * Channels last, the pixels may be a part of those of a wider tensor, `pitch`
+ * floats from one to the next; only steps that say so get such tensors
+ * (plan.h).
+ *
  * dims are always in the order of ONNX, (N, C, H, W) for images; `layout` says
  * how the numbers lie in memory. A tensor of rank 0 is a scalar. The data
  * belong to whoever made them: tensor_make() allocates (64 bytes aligned),
@@ -30,7 +34,8 @@ struct tensor {
     enum layout layout;
     int rank;
     int64_t dims[NN_MAX_RANK];
-    void *data; /* NULL: only the shape is known */
+    int64_t pitch; /* 0: everything lies without gaps */
+    void *data;    /* NULL: only the shape is known */
 };
 
 /* Bytes of one number; 0 for a type that the engine does not hold. */

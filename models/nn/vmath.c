@@ -51,15 +51,15 @@ void vmath_mul(const float *a, const float *b, float *y, size_t count,
     combine(kernels()->mul, a, b, y, count, then);
 }
 
-void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
-                       const float *scale, const float *shift,
+void vmath_scale_shift(const float *x, size_t x_pitch, float *y, size_t rows,
+                       size_t columns, const float *scale, const float *shift,
                        const struct activation *then) {
     static const struct activation none = {ACTIVATION_NONE, 0, 0};
     const struct kernels *k = kernels();
     float low, high;
     bool bounded = activation_bounds(then ? then : &none, &low, &high);
 
-    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+    for (size_t r = 0; r < rows; r++, x += x_pitch, y += columns) {
         k->scale_shift(x, scale, shift, y, columns, low, high);
         if (!bounded)
             k->activate(then, y, y, columns);

@@ -38,8 +38,8 @@ void vmath_mul(const float *a, const float *b, float *y, size_t count,
  * row of x (rows, columns); each of the three may be NULL. Channels last this
  * is batch normalisation, and with one call an image the gate of
  * squeeze-and-excitation. */
-void vmath_scale_shift(const float *x, float *y, size_t rows, size_t columns,
-                       const float *scale, const float *shift,
+void vmath_scale_shift(const float *x, size_t x_pitch, float *y, size_t rows,
+                       size_t columns, const float *scale, const float *shift,
                        const struct activation *then);
 
 /* Bytes of quantised.h from floats, x / scale, and back. */

@@ -165,7 +165,7 @@ static void scale_shift(void) {
         const float *s = given & 1 ? scale : NULL,
                     *t = given & 2 ? shift : NULL;
         const struct activation *then = given & 4 ? &clip : NULL;
-        vmath_scale_shift(x, y, ROWS, COLUMNS, s, t, then);
+        vmath_scale_shift(x, COLUMNS, y, ROWS, COLUMNS, s, t, then);
         for (int i = 0; i < ROWS * COLUMNS; i++) {
             int c = i % COLUMNS;
             double exact =
