@@ -268,9 +268,15 @@ static void plan_cut_log(struct plan *plan, const struct choice *c) {
         c->kind);
 }
 
+/* Jobs are adopted where a front has died, leases renewed while something
+ * waits: both seldom, so the first to pass there is the one. */
 static void plan_point(struct plan *plan, const struct choice *c) {
     int point = rng_between(c->rng, 0, FAULT_POINT_COUNT - 1);
-    int passes = rng_between(c->rng, 1, 20);
+    bool adopts = point == FAULT_ADOPT_BEFORE || point == FAULT_ADOPT_AFTER;
+    bool renews = point == FAULT_RENEW_BEFORE || point == FAULT_RENEW_AFTER;
+    int passes = adopts || renews ? 1 : rng_between(c->rng, 1, 20);
+    if (adopts)
+        put(plan, c->at_ms + 50, kill_part, c->front, 1500, -1);
     put(plan, c->at_ms, arm_point, PART_COUNT,
         point + FAULT_POINT_COUNT * (passes - 1), c->kind);
 }
