@@ -108,26 +108,43 @@ static void transpose(size_t rows, size_t columns, const float *in,
         }
 }
 
+/* The same of bytes, which quantised networks begin with. */
+static void transpose_bytes(size_t rows, size_t columns, const uint8_t *in,
+                            uint8_t *out) {
+    for (size_t c = 0; c < columns; c += TILE) {
+        size_t end = c + TILE < columns ? c + TILE : columns;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = c; j < end; j++)
+                out[j * rows + r] = in[r * columns + j];
+    }
+}
+
 static void run_convert(const struct step *step, struct tensor *tensors,
                         void *scratch) {
     const struct tensor *x = &tensors[step->inputs[0]];
     struct tensor *y = &tensors[step->outputs[0]];
+    size_t size = type_size(x->type);
     (void)scratch;
-    if (type_size(x->type) != sizeof(float)) {
+    if (size != sizeof(float) && size != 1) {
         ptrdiff_t in[NN_MAX_RANK], out[NN_MAX_RANK];
         strided_of_tensor(in, x);
         strided_of_tensor(out, y);
-        strided_copy(type_size(x->type), x->rank, x->dims, y->data, out,
-                     x->data, in);
+        strided_copy(size, x->rank, x->dims, y->data, out, x->data, in);
         return;
     }
     size_t channels = (size_t)x->dims[1];
     size_t pixels = (size_t)(x->dims[2] * x->dims[3]);
     bool plain = x->layout == LAYOUT_PLAIN;
+    size_t rows = plain ? channels : pixels;
+    size_t columns = plain ? pixels : channels;
     for (size_t n = 0; n < (size_t)x->dims[0]; n++) {
         size_t at = n * channels * pixels;
-        transpose(plain ? channels : pixels, plain ? pixels : channels,
-                  (const float *)x->data + at, (float *)y->data + at);
+        if (size == sizeof(float))
+            transpose(rows, columns, (const float *)x->data + at,
+                      (float *)y->data + at);
+        else
+            transpose_bytes(rows, columns, (const uint8_t *)x->data + at,
+                            (uint8_t *)y->data + at);
     }
 }
 

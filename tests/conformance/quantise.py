@@ -25,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 QUANTISED = {'Conv', 'Gemm', 'Add', 'AveragePool', 'GlobalAveragePool',
              'MaxPool'}
 ACTIVATIONS = {'Relu', 'Clip'}
+OUTPUTS_MAX = 60  # that one run writes
 
 
 class Network:
@@ -78,10 +79,6 @@ class Network:
 def calibrate(network, program, path, values):
     """Smallest and largest number of each value, over a few pictures."""
     model = onnx.load(path)
-    del model.graph.output[:]
-    model.graph.output.extend(
-        helper.make_tensor_value_info(v, TensorProto.FLOAT, None)
-        for v in values)
     port = model.graph.input[0]
     shape = [d.dim_value or [4, 3, 224, 224][i]
              for i, d in enumerate(port.type.tensor_type.shape.dim)]
@@ -89,16 +86,22 @@ def calibrate(network, program, path, values):
     with tempfile.TemporaryDirectory() as work:
         def at(name):
             return os.path.join(work, name)
-        onnx.save(model, at('all.onnx'))
         np.save(at('in.npy'), pictures.astype(np.float32))
-        outputs = [at(f'{i}.npy') for i in range(len(values))]
-        subprocess.run([program, 'run', at('all.onnx'), '--input',
-                        at('in.npy'), '--output', *outputs], check=True,
-                       stdout=subprocess.DEVNULL)
-        for value, output in zip(values, outputs):
-            numbers = np.load(output)
-            network.ranges[value] = (min(numbers.min(), 0),
-                                     max(numbers.max(), 0))
+        for first in range(0, len(values), OUTPUTS_MAX):
+            some = values[first:first + OUTPUTS_MAX]
+            del model.graph.output[:]
+            model.graph.output.extend(
+                helper.make_tensor_value_info(v, TensorProto.FLOAT, None)
+                for v in some)
+            onnx.save(model, at('some.onnx'))
+            outputs = [at(f'{i}.npy') for i in range(len(some))]
+            subprocess.run([program, 'run', at('some.onnx'), '--input',
+                            at('in.npy'), '--output', *outputs], check=True,
+                           stdout=subprocess.DEVNULL)
+            for value, output in zip(some, outputs):
+                numbers = np.load(output)
+                network.ranges[value] = (min(numbers.min(), 0),
+                                         max(numbers.max(), 0))
     network.ranges[port.name] = (-2, 2)
 
 
