@@ -152,7 +152,8 @@ def weights_of(network, node):
         return names, None
     x_scale, _ = activation_scale(network, node.input[0])
     bias_scale = (x_scale * scale).astype(np.float32)
-    bias = np.rint(network.weights[node.input[2]] / bias_scale)
+    bias = np.rint(network.weights[node.input[2]].astype(np.float64) /
+                   bias_scale).clip(-2**31, 2**31 - 1)
     network.constant(name + '_b_scale', bias_scale)
     return names, network.constant(name + '_b', bias.astype(np.int32))
 
