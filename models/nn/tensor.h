@@ -34,8 +34,8 @@ struct tensor {
     enum layout layout;
     int rank;
     int64_t dims[NN_MAX_RANK];
-    int64_t pitch; /* 0: everything lies without gaps */
     void *data;    /* NULL: only the shape is known */
+    int64_t pitch; /* 0: everything lies without gaps */
 };
 
 /* Bytes of one number; 0 for a type that the engine does not hold. */
