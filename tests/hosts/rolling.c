@@ -41,18 +41,30 @@ static bool has_ended(const json_t *doc) {
     return strcmp(status, "succeeded") == 0 || strcmp(status, "failed") == 0;
 }
 
+/* Whether a version is the new one: the first that is not the old. */
+static bool is_of_new(struct rolling *r, const char *id, const char *version) {
+    if (strcmp(version, r->old) == 0)
+        return false;
+    pthread_mutex_lock(&r->mutex);
+    if (!*r->new)
+        snprintf(r->new, sizeof r->new, "%s", version);
+    bool known = strcmp(version, r->new) == 0;
+    pthread_mutex_unlock(&r->mutex);
+    if (!known)
+        verdict_against("%s is of a version that nobody has", id);
+    return true;
+}
+
 static void check_answer(struct rolling *r, const struct picture *picture,
                          const json_t *doc) {
     char why[ORACLE_WHY];
     const char *id = text_of(doc, "id");
     const char *version = text_of(json_object_get(doc, "model"), "version");
-    bool is_new = strcmp(version, r->new) == 0;
+    bool is_new = is_of_new(r, id, version);
     if (strncmp(id, picture->sha256, 64) != 0 || strlen(id) < 65 ||
         strcmp(id + 65, version) != 0)
         verdict_against("%.12s was answered as %s by version %s",
                         picture->sha256, id, version);
-    else if (!is_new && strcmp(version, r->old) != 0)
-        verdict_against("%s is of a version that nobody has", id);
     else if (!oracle_agrees(r->oracle, picture->bytes, picture->size, doc, why))
         verdict_against("%s: %s", id, why);
     pthread_mutex_lock(&r->mutex);
@@ -185,7 +197,8 @@ static void roll_out(struct rolling *r,
     char found[16];
     do_step(context, "load 500");
     do_step(context, "upgrade w1");
-    await_version(NULL, r->old, r->new);
+    await_version(NULL, r->old, found);
+    is_of_new(r, doors[0], found);
     submit_to_both(r, r->new);
     do_step(context, "kill w1");
     submit_to_both(r, NULL); /* the fronts have not missed it yet */
