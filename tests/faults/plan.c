@@ -180,9 +180,9 @@ static void end_flood(struct stage *stage, const struct step *step) {
 static void fill_disk(struct stage *stage, const struct step *step) {
     static const char block[1 << 16];
     (void)step;
-    if (!stage->has_disk)
+    if (!stage->has_disk || stage->filled)
         return;
-    stage->full = true;
+    stage->full = stage->filled = true;
     int fd = open(FILLER, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     for (size_t size = sizeof block; fd >= 0 && size > 0;)
         if (write(fd, block, size) < (ssize_t)size)

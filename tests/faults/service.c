@@ -78,9 +78,10 @@ static void command_of(const struct service *service, enum part part,
     switch (part) {
     case PART_REDIS:
         snprintf(text, size,
-                 "../redis-server %s/deploy/redis.conf --maxmemory 512mb "
+                 "%s/deploy/redis-start ../redis-server %s/deploy/redis.conf "
+                 "--maxmemory 512mb "
                  "--auto-aof-rewrite-min-size 12mb",
-                 service->root);
+                 service->root, service->root);
         break;
     case PART_NGINX:
         snprintf(text, size, "nginx -p . -c nginx/nginx.conf -e log/nginx.log");
