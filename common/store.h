@@ -16,8 +16,9 @@
  *
  * Keys
  *   convoy:result:<id>   JSON of a prediction that ended, with a TTL
- *   convoy:job:<id>      hash: bytes, request, created (wall ms), attempts,
- *                        token; no TTL, gone with the result
+ *   convoy:job:<id>      hash: bytes, request, created (wall ms), accepted
+ *                        (Redis's ms), attempts, token; no TTL, gone with the
+ *                        result
  *   convoy:pending       sorted set, id -> end of its lease (ms)
  *   convoy:forgotten:<id> short TTL: no late result brings it back
  *   convoy:recent        list of ids, the latest first, for the admin page
@@ -28,7 +29,8 @@
  * A lease is the promise of one front to see to a job: while it lives the
  * front renews it; when it has run out any front may adopt the job. Leases are
  * counted by the clock of Redis (TIME), never by that of a front: hosts whose
- * clocks differ would otherwise take each other's jobs, or none.
+ * clocks differ would otherwise take each other's jobs, or none. So is the age
+ * of a job, by which it has a deadline whoever sees to it.
  */
 #ifndef CONVOY_STORE_H
 #define CONVOY_STORE_H
@@ -78,7 +80,8 @@ struct store_job {
     size_t size;
     char request[129]; /* X-Request-ID of the submission */
     int64_t created_ms;
-    int attempts; /* after a claim, that one included */
+    int attempts;   /* after a claim, that one included */
+    int64_t age_ms; /* after an adoption: since it was accepted */
 };
 void store_job_free(struct store_job *job); /* after a claim or adoption */
 
@@ -116,10 +119,10 @@ void store_claim_all(struct store *store, struct store_claim *claims, int count,
 int store_renew(struct store *store, const struct id *ids, int count,
                 int64_t lease_ms, struct err *err);
 
-/* Up to `max` ids whose lease has run out, longest ago first; returns how
- * many, or -1. */
-int store_expired(struct store *store, struct id *ids, int max,
-                  struct err *err);
+/* Up to `max` ids whose lease ran out `since_ms` ago or earlier, longest ago
+ * first; returns how many, or -1. */
+int store_expired(struct store *store, int64_t since_ms, struct id *ids,
+                  int max, struct err *err);
 
 int64_t store_pending_count(struct store *store, struct err *err);
 

@@ -6,4 +6,18 @@ struct store {
     struct redis *redis;
 };
 
+/* What takes several keys, in Lua; common/store_scripts.c. */
+enum script {
+    SCRIPT_LOOKUP,
+    SCRIPT_ACCEPT,
+    SCRIPT_ADOPT,
+    SCRIPT_CLAIM,
+    SCRIPT_RENEW,
+    SCRIPT_EXPIRED,
+    SCRIPT_FINISH,
+    SCRIPT_FORGET,
+    SCRIPT_COUNT,
+};
+extern const char *const store_scripts[SCRIPT_COUNT];
+
 #endif

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define PAUSE_MS 250
+#define AGAIN_MS 1000  /* a failure that could not be written is tried again */
+#define STUCK_MS 30000 /* what leases has not answered by then is lost */
 
 /* ---- memory ------------------------------------------------------------ */
 
@@ -63,6 +65,16 @@ static void set_state(struct jobs *jobs, struct pending_job *job,
     jobs->in_flight += (state == PENDING_SENT) - was_sent;
     job->since_ms = clock_ms();
     job->state = state;
+}
+
+struct pending_job *jobs_add(struct jobs *jobs, struct store_job *job) {
+    int64_t age_ms = job->age_ms;
+    struct pending_job *added = pending_add(jobs->pending, job);
+    if (added) {
+        added->added_ms = clock_ms();
+        added->deadline_ms = added->added_ms + jobs->deadline_ms - age_ms;
+    }
+    return added;
 }
 
 void jobs_queue(struct jobs *jobs, struct pending_job *job) {
@@ -190,6 +202,62 @@ void jobs_unclaim(struct jobs *jobs, struct pending_job *job) {
         let_go(jobs, job);
     jobs_queue(jobs, job);
     jobs->paused_until_ms = clock_ms() + PAUSE_MS;
+}
+
+/* ---- time passes ------------------------------------------------------- */
+
+static void give_up_for(struct jobs *jobs, struct pending_job *job,
+                        const char *reason) {
+    snprintf(job->reason, sizeof job->reason, "%s", reason);
+    jobs_give_up(jobs, job);
+}
+
+/* What is being claimed ends a moment later, what fails has ended. */
+static bool is_overdue(const struct pending_job *job, int64_t now) {
+    return now > job->deadline_ms && job->state != PENDING_CLAIMING &&
+           job->state != PENDING_FAILING;
+}
+
+static void give_up_overdue(struct jobs *jobs, struct pending_job *job,
+                            bool served) {
+    char reason[200];
+    snprintf(reason, sizeof reason, "its time of %g s is over, and %s",
+             (double)jobs->deadline_ms / 1000,
+             job->state == PENDING_SENT ? "the worker is still at it"
+             : served                   ? "no worker was free for it"
+                                        : "no worker serves its model");
+    give_up_for(jobs, job, reason);
+}
+
+void jobs_check(struct jobs *jobs, struct pending_job *job, bool served) {
+    int64_t now = clock_ms(), age = now - job->since_ms;
+    if (is_overdue(job, now)) {
+        give_up_overdue(jobs, job, served);
+        return;
+    }
+    switch (job->state) {
+    case PENDING_IDLE:
+        jobs_queue(jobs, job);
+        break;
+    case PENDING_QUEUED:
+        if (!served && now - job->added_ms > jobs->orphan_ms)
+            give_up_for(jobs, job,
+                        "no worker serves this version of the model any more");
+        break;
+    case PENDING_CLAIMING:
+        if (age > STUCK_MS)
+            jobs_unclaim(jobs, job);
+        break;
+    case PENDING_SENT:
+        if (age > jobs->worker_ms)
+            jobs_retry(jobs, job, METRICS_WORKER_LATE,
+                       "the worker did not answer in time");
+        break;
+    case PENDING_FAILING:
+        if (age > (job->retry ? AGAIN_MS : STUCK_MS))
+            jobs_ask_failure(jobs, job);
+        break;
+    }
 }
 
 /* ---- leases ------------------------------------------------------------ */

@@ -7,7 +7,9 @@
  * CLAIMING while Redis counts the attempt (and gives the bytes, where they are
  * not in memory); SENT until the worker answers. jobs_end() ends it. After
  * jobs_retry() it is queued again at its old place, or, when it had its
- * attempts, a failed prediction is written (FAILING) and it ends.
+ * attempts, a failed prediction is written (FAILING) and it ends. So it does at
+ * its deadline, wherever it is: counted from when it was accepted, over all
+ * fronts and starts, so that nothing is owed for ever.
  *
  * Memory. The queue keeps ids; images of new jobs stay in memory up to
  * keep_bytes (jobs_keep()), others are fetched again when a worker is ready.
@@ -41,6 +43,7 @@ struct jobs_link {
 
 struct jobs {
     int attempts_max;
+    int64_t worker_ms, orphan_ms, deadline_ms; /* see schedule.h */
     size_t keep_bytes, out_bytes;
     struct jobs_link link;
     struct leases *leases;
@@ -52,6 +55,10 @@ struct jobs {
     int64_t paused_until_ms; /* Redis or a socket refused: not so fast */
     atomic_size_t kept, out; /* bytes: of queued jobs, on their way */
 };
+
+/* A job that is ours from now on; NULL where it was already, or memory has run
+ * out: its bytes are then where they were. */
+struct pending_job *jobs_add(struct jobs *jobs, struct store_job *job);
 
 void jobs_queue(struct jobs *jobs, struct pending_job *job);
 void jobs_end(struct jobs *jobs, struct pending_job *job);
@@ -70,6 +77,10 @@ enum jobs_sent jobs_hand_out(struct jobs *jobs, struct pending_job *job,
                              struct worker *worker);
 enum jobs_sent jobs_claimed(struct jobs *jobs, struct pending_job *job,
                             struct note *note);
+
+/* A few times a second: whether it has had its time. `served`: some worker has
+ * its model. */
+void jobs_check(struct jobs *jobs, struct pending_job *job, bool served);
 
 /* A claim has come to nothing: no attempt was made. */
 void jobs_unclaim(struct jobs *jobs, struct pending_job *job);

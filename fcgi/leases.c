@@ -20,7 +20,8 @@ struct leases {
     struct store *store;
     struct mailbox *tasks, *reports;
     pthread_t thread;
-    atomic_bool sweep, stopping;
+    atomic_int_least64_t sweep_since_ms; /* see leases_sweep() */
+    atomic_bool stopping;
     bool away; /* Redis, as far as the log was told */
 };
 
@@ -136,11 +137,12 @@ static void (*const tasks[])(struct leases *, struct note *) = {
 /* ---- the sweep --------------------------------------------------------- */
 
 /* True: there may be more of them. */
-static bool sweep(struct leases *leases) {
+static bool sweep(struct leases *leases, int64_t since_ms) {
     struct id ids[ADOPT_AT_ONCE];
     struct err err = {0};
     int adopted = 0;
-    int count = store_expired(leases->store, ids, ADOPT_AT_ONCE, &err);
+    int count =
+        store_expired(leases->store, since_ms, ids, ADOPT_AT_ONCE, &err);
     note_redis(leases, count, &err);
     for (int i = 0; i < count; i++) {
         int status = adopt_id(leases, &ids[i]);
@@ -182,7 +184,8 @@ static void *run(void *arg) {
         struct pollfd fd = {.fd = mailbox_fd(leases->tasks), .events = POLLIN};
         poll(&fd, 1, wait > 0 ? (int)wait : 0);
         if (clock_ms() >= sweep_at) {
-            bool more = atomic_load(&leases->sweep) && sweep(leases);
+            int64_t since_ms = atomic_load(&leases->sweep_since_ms);
+            bool more = since_ms >= 0 && sweep(leases, since_ms);
             sweep_at = clock_ms() + (more ? 0 : leases->options.sweep_ms);
         }
         stopping = atomic_load(&leases->stopping); /* before the last look */
@@ -200,6 +203,7 @@ struct leases *leases_open(const struct leases_options *options,
     }
     leases->options = *options;
     leases->reports = reports;
+    atomic_store(&leases->sweep_since_ms, LEASES_SWEEP_NONE);
     leases->store = store_open(options->redis, err);
     leases->tasks = leases->store ? mailbox_open(err) : NULL;
     if (!leases->tasks)
@@ -221,8 +225,8 @@ void leases_ask(struct leases *leases, struct note *note) {
     mailbox_put(leases->tasks, note);
 }
 
-void leases_sweep(struct leases *leases, bool on) {
-    atomic_store(&leases->sweep, on);
+void leases_sweep(struct leases *leases, int64_t since_ms) {
+    atomic_store(&leases->sweep_since_ms, since_ms);
 }
 
 void leases_close(struct leases *leases) {

@@ -5,7 +5,7 @@
  *     struct leases *leases = leases_open(&options, reports, &err);
  *     leases_ask(leases, note_about(NOTE_CLAIM, &id));
  *     ... NOTE_CLAIMED, NOTE_GONE or NOTE_UNAVAILABLE comes to `reports` ...
- *     leases_sweep(leases, true);      adopts jobs whose lease has run out
+ *     leases_sweep(leases, 0);         adopts jobs whose lease has run out
  *     leases_close(leases);            once all that was asked is done
  *
  *   asked         answered
@@ -22,7 +22,6 @@
 #include "common/err.h"
 #include "fcgi/mailbox.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define LEASES_FAILURE_TTL_S 60 /* of a failure that lies in the service */
@@ -37,7 +36,11 @@ struct leases;
 struct leases *leases_open(const struct leases_options *options,
                            struct mailbox *reports, struct err *err);
 void leases_ask(struct leases *leases, struct note *note); /* takes it over */
-void leases_sweep(struct leases *leases, bool on);
+
+/* Which jobs it adopts: those whose lease ran out so long ago, or none. */
+#define LEASES_SWEEP_NONE (-1)
+void leases_sweep(struct leases *leases, int64_t since_ms);
+
 void leases_close(struct leases *leases);
 
 #endif

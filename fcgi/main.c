@@ -20,7 +20,7 @@ struct settings {
         *id_secret, *log_level;
     int plain_tcp, threads, images, pending, attempts;
     int64_t image_bytes, body_bytes, wait_ms, lease_ms, job_timeout_ms,
-        orphan_ms;
+        orphan_ms, deadline_ms;
 };
 
 static enum options_result read_settings(struct settings *s, int argc,
@@ -62,6 +62,8 @@ static enum options_result read_settings(struct settings *s, int argc,
          "after so long an image is taken from a worker"},
         {"orphan-timeout", "TIME", OPTION_TIME, &s->orphan_ms, 1000, 86400000,
          "so long an image waits for a worker that has its model"},
+        {"deadline", "TIME", OPTION_TIME, &s->deadline_ms, 1000, 604800000,
+         "so long after it was accepted an image is answered, or has failed"},
         {"log-level", "LEVEL", OPTION_TEXT, &s->log_level, 0, 0,
          "least level to log: debug, info, warn or error"},
     };
@@ -166,6 +168,7 @@ static struct dispatch *open_dispatch(const struct settings *s,
         .schedule = {.lease_ms = s->lease_ms,
                      .job_timeout_ms = s->job_timeout_ms,
                      .orphan_ms = s->orphan_ms,
+                     .deadline_ms = s->deadline_ms,
                      .attempts_max = s->attempts,
                      .pending_max = s->pending,
                      .keep_bytes = 8 * MIB,
@@ -290,6 +293,7 @@ int main(int argc, char **argv) {
         .lease_ms = 30000,
         .job_timeout_ms = 60000,
         .orphan_ms = 600000,
+        .deadline_ms = 3600000,
     };
     struct err err = {0};
     enum options_result result = read_settings(&settings, argc, argv, &err);

@@ -43,7 +43,8 @@ struct pending_job {
     struct worker *worker; /* CLAIMING (NULL: it has gone meanwhile), SENT */
     int64_t since_ms;      /* clock_ms() of the last change of state */
     int64_t added_ms;
-    char reason[200]; /* why the last attempt failed */
+    int64_t deadline_ms; /* clock_ms() at which it ends, answered or not */
+    char reason[200];    /* why the last attempt failed */
     /* pending.c's own */
     uint64_t serial;
     struct pending_job *chain;       /* same bucket */

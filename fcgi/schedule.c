@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 1000 /* a failure that could not be written is tried again */
 #define DESCRIBE_MS 1000
-#define STUCK_MS 30000 /* what leases has not answered by then is lost */
 
 struct schedule {
     struct schedule_options options;
@@ -289,22 +287,20 @@ void schedule_assign(struct schedule *s) {
 
 static void on_submitted(struct schedule *s, struct note *note) {
     size_t held = note->job.bytes ? note->job.size : 0;
-    struct pending_job *job = pending_add(s->jobs.pending, &note->job);
+    struct pending_job *job = jobs_add(&s->jobs, &note->job);
     if (!job) {
         jobs_unkeep(&s->jobs, held);
         return;
     }
     job->held = held;
     job->kept = held > 0;
-    job->added_ms = clock_ms();
     jobs_queue(&s->jobs, job);
 }
 
 static void on_adopted(struct schedule *s, struct note *note) {
-    struct pending_job *job = pending_add(s->jobs.pending, &note->job);
+    struct pending_job *job = jobs_add(&s->jobs, &note->job);
     if (!job)
         return;
-    job->added_ms = clock_ms();
     log_event(LOG_INFO, "adopted", "request", job->job.request, "id",
               job->job.id.text, "attempts", log_number(job->job.attempts, 0),
               NULL);
@@ -367,36 +363,12 @@ void schedule_note(struct schedule *s, struct note *note) {
 
 /* ---- time passes ------------------------------------------------------- */
 
-static void check_job(struct schedule *s, struct pending_job *job,
-                      int64_t now) {
-    int64_t age = now - job->since_ms;
-    bool served = true;
-    switch (job->state) {
-    case PENDING_IDLE:
-        jobs_queue(&s->jobs, job);
-        break;
-    case PENDING_QUEUED:
-        workers_pick(s->workers, id_version(&job->job.id), &served);
-        if (!served && now - job->added_ms > s->options.orphan_ms) {
-            snprintf(job->reason, sizeof job->reason,
-                     "no worker serves this version of the model any more");
-            jobs_give_up(&s->jobs, job);
-        }
-        break;
-    case PENDING_CLAIMING:
-        if (age > STUCK_MS)
-            jobs_unclaim(&s->jobs, job);
-        break;
-    case PENDING_SENT:
-        if (age > s->options.job_timeout_ms)
-            jobs_retry(&s->jobs, job, METRICS_WORKER_LATE,
-                       "the worker did not answer in time");
-        break;
-    case PENDING_FAILING:
-        if (age > (job->retry ? AGAIN_MS : STUCK_MS))
-            jobs_ask_failure(&s->jobs, job);
-        break;
-    }
+/* A front without workers leaves what it can to others; but what nobody has
+ * wanted for a whole lease it sees to, if only until its deadline. */
+static int64_t sweep_since_ms(const struct schedule *s) {
+    if (s->stopping || pending_count(s->jobs.pending) >= s->options.pending_max)
+        return LEASES_SWEEP_NONE;
+    return workers_first(s->workers) ? 0 : s->options.lease_ms;
 }
 
 void schedule_tick(struct schedule *s) {
@@ -410,22 +382,22 @@ void schedule_tick(struct schedule *s) {
     for (struct pending_job *job = pending_oldest(s->jobs.pending), *next;
          job && !s->stopping; job = next) {
         next = job->newer;
-        check_job(s, job, now);
+        bool served;
+        workers_pick(s->workers, id_version(&job->job.id), &served);
+        jobs_check(&s->jobs, job, served);
     }
     if (now - s->renewed_ms > s->options.lease_ms / 3) {
         jobs_renew(&s->jobs, s->options.lease_ms);
         s->renewed_ms = now;
     }
-    leases_sweep(s->jobs.leases,
-                 !s->stopping && workers_first(s->workers) &&
-                     pending_count(s->jobs.pending) < s->options.pending_max);
+    leases_sweep(s->jobs.leases, sweep_since_ms(s));
 }
 
 /* ---- the end ----------------------------------------------------------- */
 
 void schedule_stop(struct schedule *s) {
     s->stopping = true;
-    leases_sweep(s->jobs.leases, false);
+    leases_sweep(s->jobs.leases, LEASES_SWEEP_NONE);
     int left = 0;
     struct id *ids = pending_ids(s->jobs.pending, &left);
     for (struct pending_job *job = pending_oldest(s->jobs.pending), *next; job;
@@ -471,6 +443,9 @@ struct schedule *schedule_open(const struct schedule_options *options,
     s->options = *options;
     s->catalogue = catalogue;
     s->jobs.attempts_max = options->attempts_max;
+    s->jobs.worker_ms = options->job_timeout_ms;
+    s->jobs.orphan_ms = options->orphan_ms;
+    s->jobs.deadline_ms = options->deadline_ms;
     s->jobs.keep_bytes = options->keep_bytes;
     s->jobs.out_bytes = options->out_bytes;
     s->jobs.link = *link;

@@ -25,7 +25,8 @@
 struct schedule_options {
     int64_t lease_ms;
     int64_t job_timeout_ms; /* a worker that lives has so long for a job */
-    int64_t orphan_ms; /* so long a job waits for a worker with its model */
+    int64_t orphan_ms;   /* so long a job waits for a worker with its model */
+    int64_t deadline_ms; /* so long after it was accepted a job has ended */
     int attempts_max;
     int pending_max;              /* no jobs of others are adopted beyond */
     size_t keep_bytes, out_bytes; /* see jobs.h */

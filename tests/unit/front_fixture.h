@@ -41,6 +41,7 @@ static inline struct dispatch_options front_options(const struct front *front) {
         .schedule = {.lease_ms = 3000,
                      .job_timeout_ms = 60000,
                      .orphan_ms = 60000,
+                     .deadline_ms = 60000,
                      .attempts_max = 3,
                      .pending_max = 100,
                      .keep_bytes = 1000,

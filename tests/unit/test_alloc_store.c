@@ -113,7 +113,7 @@ static int sweep(struct err *err) {
     struct id ids[4], gone = job_of(1).id;
     struct store_job job;
     if (store_renew(store, &gone, 1, 0, err) < 0 ||
-        store_expired(store, ids, 4, err) < 0 ||
+        store_expired(store, 0, ids, 4, err) < 0 ||
         store_adopt(store, &gone, 60000, &job, err) < 0)
         return refused(err);
     store_job_free(&job);

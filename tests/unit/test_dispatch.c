@@ -399,7 +399,7 @@ static void dispatch_renews_leases(void **state) {
     while (clock_ms() < until)
         front_rest();
     struct id ids[1];
-    assert_int_equal(store_expired(front.store, ids, 1, NULL), 0);
+    assert_int_equal(store_expired(front.store, 0, ids, 1, NULL), 0);
 }
 
 static void dispatch_close_gives_leases_up(void **state) {
@@ -409,10 +409,10 @@ static void dispatch_close_gives_leases_up(void **state) {
     front_submit(&front, 1, "one");
     front_submit(&front, 2, "two");
     assert_job(1, 1, "one");
-    assert_int_equal(store_expired(front.store, ids, 2, NULL), 0);
+    assert_int_equal(store_expired(front.store, 0, ids, 2, NULL), 0);
     dispatch_close(front.dispatch);
     front.dispatch = NULL;
-    assert_int_equal(store_expired(front.store, ids, 2, NULL), 2);
+    assert_int_equal(store_expired(front.store, 0, ids, 2, NULL), 2);
 }
 
 /* ---- times that are set short ---- */

@@ -249,16 +249,33 @@ static void store_adopts_only_what_has_run_out(void **state) {
     struct id id = an_id(5), ids[4];
     struct store_job job;
     accept_job(5, 60000);
-    assert_int_equal(store_expired(store, ids, 4, &err), 0);
+    assert_int_equal(store_expired(store, 0, ids, 4, &err), 0);
     assert_int_equal(store_adopt(store, &id, 60000, &job, &err), 0);
     assert_int_equal(store_renew(store, &id, 1, 0, &err), 0); /* given up */
-    assert_int_equal(store_expired(store, ids, 4, &err), 1);
+    assert_int_equal(store_expired(store, 0, ids, 4, &err), 1);
     assert_string_equal(ids[0].text, id.text);
     assert_int_equal(store_adopt(store, &id, 60000, &job, &err), 1);
     assert_int_equal(job.attempts, 0);
     assert_int_equal(job.size, 5);
     assert_int_equal(store_adopt(store, &id, 60000, &job, &err), 0);
-    assert_int_equal(store_expired(store, ids, 4, &err), 0);
+    assert_int_equal(store_expired(store, 0, ids, 4, &err), 0);
+}
+
+/* By Redis's clock, so that it lasts over fronts and their starts. */
+static void store_tells_how_old_a_job_is(void **state) {
+    (void)state;
+    struct id id = an_id(6), ids[4];
+    struct store_job job;
+    accept_job(6, 0);
+    usleep(60000);
+    assert_int_equal(store_expired(store, 600000, ids, 4, &err), 0);
+    assert_int_equal(store_expired(store, 50, ids, 4, &err), 1);
+    assert_int_equal(store_adopt(store, &id, 0, &job, &err), 1);
+    assert_in_range(job.age_ms, 50, 600000);
+    int64_t age_ms = job.age_ms;
+    usleep(60000);
+    assert_int_equal(store_adopt(store, &id, 0, &job, &err), 1);
+    assert_in_range(job.age_ms, age_ms + 50, 600000);
 }
 
 static void store_renews_many_and_resurrects_none(void **state) {
@@ -269,9 +286,9 @@ static void store_renews_many_and_resurrects_none(void **state) {
         if (i != 150)
             accept_job(1000 + i, 0);
     }
-    assert_int_equal(store_expired(store, expired, 300, &err), 299);
+    assert_int_equal(store_expired(store, 0, expired, 300, &err), 299);
     assert_int_equal(store_renew(store, ids, 300, 60000, &err), 0);
-    assert_int_equal(store_expired(store, expired, 300, &err), 0);
+    assert_int_equal(store_expired(store, 0, expired, 300, &err), 0);
     assert_int_equal(store_pending_count(store, &err), 299);
 }
 
@@ -537,6 +554,7 @@ int main(void) {
         with_store(store_finish_keeps_the_first_answer),
         with_store(store_does_not_cache_a_failure_of_the_service),
         with_store(store_adopts_only_what_has_run_out),
+        with_store(store_tells_how_old_a_job_is),
         with_store(store_renews_many_and_resurrects_none),
         with_store(store_refuses_when_the_queue_is_full),
         with_store(store_drops_a_pending_entry_without_a_job),
