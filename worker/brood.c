@@ -1,6 +1,7 @@
 #include "worker/brood.h"
 
 #include "common/log.h"
+#include "worker/again.h"
 #include "worker/hand.h"
 #include "worker/nursery.h"
 #include "worker/nursery_client.h"
@@ -10,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAUSE_LEAST_MS 100 /* before a second try; doubled up to: */
-#define PAUSE_MOST_MS 30000
 #define LOSSES_MAX 3 /* deaths that one image may meet without blame */
 
 struct brood {
@@ -22,16 +21,8 @@ struct brood {
     bool models_known, ready, ended;
     int asked; /* hands on order */
     int deaths;
-    int64_t pause_ms, again_ms; /* hands are ordered again then */
+    struct again again; /* hands are ordered, where one did not come up */
 };
-
-/* A hand did not come up: the next try is later. */
-static void postpone(struct brood *brood, int64_t now_ms) {
-    brood->pause_ms = brood->pause_ms ? brood->pause_ms * 2 : PAUSE_LEAST_MS;
-    if (brood->pause_ms > PAUSE_MOST_MS)
-        brood->pause_ms = PAUSE_MOST_MS;
-    brood->again_ms = now_ms + brood->pause_ms;
-}
 
 struct brood *brood_open(const struct settings *settings, char *const *argv,
                          struct err *err) {
@@ -137,7 +128,7 @@ static void bury(struct brood *brood, const struct frame_process *hand,
     brood->deaths++;
     log_death(hand->pid, &loss, how);
     if (loss.was_new)
-        postpone(brood, now_ms);
+        again_postpone(&brood->again, now_ms);
     if (left_by_itself(hand->status) && !loss.why)
         spare(&lost, "lost-with-hand", outcome);
     else
@@ -173,7 +164,7 @@ static int take_hand(struct brood *brood, const struct frame *frame,
     if (brood->asked > 0)
         brood->asked--;
     if (hand.pid == 0 || frame->passed < 0) {
-        postpone(brood, now_ms);
+        again_postpone(&brood->again, now_ms);
         return 0;
     }
     if (roster_add(brood->roster, hand.pid, frame->passed, err) < 0)
@@ -238,7 +229,7 @@ static void kill_overdue(struct brood *brood, int64_t now_ms) {
 
 static void order_hands(struct brood *brood, int64_t now_ms) {
     int there = roster_count(brood->roster).hands + brood->asked;
-    if (!brood->models_known || now_ms < brood->again_ms)
+    if (!brood->models_known || now_ms < brood->again.at_ms)
         return;
     for (; there < brood->settings->hands; there++)
         if (nursery_client_ask(brood->nursery, FRAME_FORK, 0, NULL) == 0)
@@ -266,21 +257,19 @@ int brood_serve(struct brood *brood, const struct pollfd *fds, int64_t now_ms,
     return 0;
 }
 
-static int64_t earlier(int64_t a, int64_t b) {
-    return b >= 0 && b < a ? b : a;
-}
-
 int64_t brood_deadline(const struct brood *brood, int64_t now_ms) {
-    int64_t deadline = earlier(now_ms + 500, roster_deadline(brood->roster));
-    return brood->again_ms > now_ms ? earlier(deadline, brood->again_ms)
-                                    : deadline;
+    int64_t deadline =
+        again_earlier(now_ms + 500, roster_deadline(brood->roster));
+    return brood->again.at_ms > now_ms
+               ? again_earlier(deadline, brood->again.at_ms)
+               : deadline;
 }
 
 int brood_give(struct brood *brood, int model, struct task *const *tasks,
                int count, int64_t now_ms) {
     int given = roster_give(brood->roster, model, tasks, count, now_ms);
     if (given)
-        brood->pause_ms = 0;
+        brood->again.pause_ms = 0;
     return given;
 }
 

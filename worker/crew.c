@@ -1,13 +1,12 @@
 #include "worker/crew.h"
 
 #include "common/log.h"
+#include "worker/again.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAUSE_LEAST_MS 100 /* before a second try; doubled up to: */
-#define PAUSE_MOST_MS 30000
 #define SETTLED_MS 60000 /* what lived that long starts again at once */
 #define NESTS_MAX (CREW_BROODS_MAX - 1)
 
@@ -23,9 +22,10 @@ struct crew {
     struct nest nests[NESTS_MAX]; /* newest first */
     int count;
     struct brood *loading; /* the one that is to take over; NULL: none */
-    bool wanted;           /* a new one, not before again_ms */
+    bool wanted;           /* a new one, when it is time again */
     bool headless;         /* the newest died; its models wait for another */
-    int64_t again_ms, pause_ms, started_ms;
+    struct again again;    /* a new one is started */
+    int64_t started_ms;
     struct offer offer;
     struct brood *sources[JOB_MODELS_MAX]; /* of the offer's models; NULL: it
                                               died */
@@ -68,17 +68,14 @@ void crew_close(struct crew *crew) {
 
 void crew_reload(struct crew *crew) {
     crew->wanted = true;
-    crew->again_ms = 0;
+    crew->again.at_ms = 0;
 }
 
 static void postpone(struct crew *crew, int64_t now_ms) {
     crew->wanted = true;
     if (now_ms - crew->started_ms > SETTLED_MS)
-        crew->pause_ms = 0;
-    crew->pause_ms = crew->pause_ms ? crew->pause_ms * 2 : PAUSE_LEAST_MS;
-    if (crew->pause_ms > PAUSE_MOST_MS)
-        crew->pause_ms = PAUSE_MOST_MS;
-    crew->again_ms = now_ms + crew->pause_ms;
+        crew->again.pause_ms = 0;
+    again_postpone(&crew->again, now_ms);
 }
 
 /* ---- what is served ------------------------------------------------------ */
@@ -312,24 +309,21 @@ int crew_serve(struct crew *crew, const struct pollfd *fds, int64_t now_ms,
     if (crew->loading)
         status = serve_loading(crew, fds, now_ms, outcome, err);
     retire(crew, now_ms, outcome);
-    if (status == 0 && crew->wanted && now_ms >= crew->again_ms &&
+    if (status == 0 && crew->wanted && now_ms >= crew->again.at_ms &&
         make_room(crew, outcome))
         start(crew, now_ms);
     return status;
 }
 
-static int64_t earlier(int64_t a, int64_t b) {
-    return b < a ? b : a;
-}
-
 int64_t crew_deadline(const struct crew *crew, int64_t now_ms) {
     int64_t deadline = now_ms + 500;
     for (int i = 0; i < crew->count; i++)
-        deadline =
-            earlier(deadline, brood_deadline(crew->nests[i].brood, now_ms));
+        deadline = again_earlier(deadline,
+                                 brood_deadline(crew->nests[i].brood, now_ms));
     if (crew->loading)
-        deadline = earlier(deadline, brood_deadline(crew->loading, now_ms));
-    return crew->wanted ? earlier(deadline, crew->again_ms) : deadline;
+        deadline =
+            again_earlier(deadline, brood_deadline(crew->loading, now_ms));
+    return crew->wanted ? again_earlier(deadline, crew->again.at_ms) : deadline;
 }
 
 int crew_find_model(const struct crew *crew, const char *version) {
