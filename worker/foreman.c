@@ -264,7 +264,7 @@ static bool is_finished(struct foreman *f, int64_t now_ms) {
     return open == 0 && now_ms - f->last_job_ms >= QUIET_MS;
 }
 
-static int wait_for_something(struct foreman *f) {
+static void wait_for_something(struct foreman *f) {
     int64_t now = clock_ms();
     int count = crew_watch(f->crew, f->fds);
     f->fds[count++] =
@@ -276,7 +276,6 @@ static int wait_for_something(struct foreman *f) {
     if (f->draining && timeout > QUIET_MS)
         timeout = QUIET_MS;
     link_wait(f->link, f->fds, count, timeout > 0 ? (int)timeout : 0);
-    return count;
 }
 
 static int work(struct foreman *f, struct err *err) {

@@ -28,7 +28,7 @@
 
 struct attempt {
     int fd; /* the hand's socket */
-    pid_t parent, itself;
+    pid_t parent;
 };
 
 static int success(long result) {
@@ -249,7 +249,7 @@ static const struct row {
 
 /* The exit status is 0 for success, else the errno. */
 _Noreturn static void try(const struct row *row, int fd, pid_t parent) {
-    struct attempt attempt = {fd, parent, getpid()};
+    struct attempt attempt = {fd, parent};
     struct err err = {0};
     if (sandbox_enter(fd, MEMORY, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);

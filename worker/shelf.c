@@ -72,19 +72,11 @@ static int check_name(const struct shelf *c,
     return 0;
 }
 
-static void unload(struct shelf *c, int i) {
+static void unload_last(struct shelf *c) {
+    int i = --c->count;
     if (!c->models[i].explained) {
         classifier_run_close(c->models[i].run);
         classifier_free(c->models[i].classifier);
-    }
-}
-
-static void unload_last(struct shelf *c) {
-    c->count--;
-    unload(c, c->count);
-    if (c->models[c->count].explained) {
-        c->count--;
-        unload(c, c->count);
     }
 }
 
@@ -205,8 +197,8 @@ struct shelf *shelf_open(const char *models, const char *default_model,
 }
 
 void shelf_free(struct shelf *c) {
-    for (int i = 0; c && i < c->count; i++)
-        unload(c, i);
+    while (c && c->count > 0)
+        unload_last(c);
     for (int i = 0; c && i < c->refused_count; i++) {
         free(c->refused[i].folder);
         free(c->refused[i].reason);
