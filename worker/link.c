@@ -10,7 +10,6 @@
 
 #include <zmq.h>
 
-#define WAIT_MAX LINK_FDS_MAX
 #define LINGER_MS 1000       /* for the last words at the end */
 #define RECONNECT_MS 50      /* doubled up to: */
 #define RECONNECT_MAX_MS 250 /* what a front's restart may cost in time */
@@ -42,6 +41,16 @@ struct link {
 
 /* ---- sockets ------------------------------------------------------------- */
 
+static int join_front(const struct link *link, const struct front *front,
+                      struct err *err) {
+    if (link->keyed &&
+        curve_join(front->socket, &link->keys.ours, link->keys.front, err) < 0)
+        return -1;
+    if (zmq_connect(front->socket, front->endpoint) < 0)
+        return err_set(err, "%s", zmq_strerror(errno));
+    return 0;
+}
+
 static void connect_front(struct link *link, struct front *front) {
     static const struct {
         int option, value;
@@ -64,15 +73,10 @@ static void connect_front(struct link *link, struct front *front) {
                        sizeof options[i].value);
     zmq_setsockopt(front->socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
     struct err err = {0};
-    if (link->keyed &&
-        curve_join(front->socket, &link->keys.ours, link->keys.front, &err) < 0)
-        log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
-                  "reason", err.text, NULL);
-    else if (zmq_connect(front->socket, front->endpoint) == 0)
+    if (join_front(link, front, &err) == 0)
         return;
-    else
-        log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
-                  "reason", zmq_strerror(errno), NULL);
+    log_event(LOG_ERROR, "front-not-connected", "front", front->endpoint,
+              "reason", err.text, NULL);
     zmq_close(front->socket);
     front->socket = NULL;
 }
@@ -246,6 +250,15 @@ static void drop_unwanted(struct link *link) {
     }
 }
 
+static const char *why_silent(const struct front *front) {
+    if (front->up)
+        return "it was there, and says nothing any more";
+    if (!front->socket)
+        return "the last try to connect failed";
+    return "it is away, or does not admit this worker's key (deploy/keys), or "
+           "has another key than --curve-front";
+}
+
 static void tick(struct link *link) {
     int64_t now = clock_ms();
     if (now - link->ticked_ms < 100)
@@ -259,9 +272,7 @@ static void tick(struct link *link) {
         /* ZeroMQ does not try again where a front refused the key. */
         if (silent && (front->up || !front->socket || link->keyed)) {
             log_event(LOG_WARN, "front-silent", "front", front->endpoint,
-                      front->up ? NULL : "reason",
-                      "it is away, or one of the two keys is not the right one",
-                      NULL);
+                      "reason", why_silent(front), NULL);
             disconnect_front(front, 0);
             connect_front(link, front);
         } else if (front->up && now - front->said_ms >= JOB_HEARTBEAT_MS) {
@@ -280,10 +291,10 @@ static short translate(short events, short in, short to_in, short out,
 
 void link_wait(struct link *link, struct pollfd *fds, int count,
                int timeout_ms) {
-    zmq_pollitem_t items[ENDPOINTS_MAX + WAIT_MAX];
+    zmq_pollitem_t items[ENDPOINTS_MAX + LINK_FDS_MAX];
     int n = 0;
     tick(link);
-    for (int i = 0; i < count && i < WAIT_MAX; i++)
+    for (int i = 0; i < count && i < LINK_FDS_MAX; i++)
         items[n++] = (zmq_pollitem_t){.fd = fds[i].fd,
                                       .events = translate(fds[i].events, POLLIN,
                                                           ZMQ_POLLIN, POLLOUT,
@@ -298,7 +309,7 @@ void link_wait(struct link *link, struct pollfd *fds, int count,
     }
     if (zmq_poll(items, n, timeout_ms) < 0)
         return; /* interrupted */
-    for (int i = 0; i < count && i < WAIT_MAX; i++)
+    for (int i = 0; i < count && i < LINK_FDS_MAX; i++)
         fds[i].revents =
             (short)(translate(items[i].revents, ZMQ_POLLIN, POLLIN, ZMQ_POLLOUT,
                               POLLOUT) |

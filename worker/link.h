@@ -3,8 +3,8 @@
  * What is said there is common/job.h's protocol; what comes out of here is
  * jobs, and what goes in is what became of them.
  *
- *     struct link *link = link_open("tcp://front:5555,ipc://jobs", &keys,
- * &err); link_serve(link, advert, credits);        from now on fronts send jobs
+ *     struct link *link = link_open("tcp://front:5555", &keys, &err);
+ *     link_serve(link, advert, credits, &err);  from now on fronts send jobs
  *     link_wait(link, fds, count, timeout_ms);  poll() of fronts and fds
  *     while ((task = link_take(link))) ...      tasks are the caller's
  *     link_report(link, task);                  DONE, or FAILED with the reason

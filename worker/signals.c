@@ -5,9 +5,8 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 
-#define HANGUP                                                                 \
-    ((eventfd_t)1 << 32) /* in the event's count, above the stops              \
-                          */
+/* In the event's count, above the stops. */
+#define HANGUP ((eventfd_t)1 << 32)
 
 /* What the handler reaches: set once. */
 static int event = -1;

@@ -3,9 +3,9 @@
  *
  *     int fd = signals_open();           before there are threads
  *     ... start threads ...
- *     signals_unblock();                 from now on the calling thread has
- * them poll() on fd, then struct signals told = signals_take();          what
- * came in since
+ *     signals_unblock();                 the calling thread gets them
+ *     poll() on fd, then
+ *     struct signals told = signals_take();          what came in since
  *
  * A handler and not signalfd(): that takes all threads to have the signals
  * blocked, and libraries (OpenBLAS) start some before main(), which would let
