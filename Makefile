@@ -157,7 +157,8 @@ $(FAULTS)/bin/convoy-worker: $(BUILD)/worker/main.o \
 FAULTS_CHECKER := $(BUILD)/tests/faults/faults
 $(FAULTS_CHECKER): $(filter-out %/point.o,$(patsubst %.c,$(BUILD)/%.o,\
                    $(wildcard tests/faults/*.c))) \
-                   $(BUILD)/tests/integration/picture.o \
+                   $(patsubst %,$(BUILD)/tests/integration/%.o,\
+                   picture process) \
                    $(call lib,classifier) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON) -lcurl
 

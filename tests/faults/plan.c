@@ -1,6 +1,5 @@
 #include "tests/faults/plan.h"
 
-#include "tests/faults/process.h"
 #include "tests/faults/verdict.h"
 
 #include <dirent.h>

@@ -8,6 +8,7 @@
 
 #include "tests/faults/http.h"
 #include "tests/faults/verdict.h"
+#include "tests/integration/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/faults/process.h"
 
 #define LOOK_US 10000
 #define MEASURE_EVERY 20 /* looks */
@@ -129,7 +128,7 @@ _Noreturn static void become(const struct service *service, enum part part) {
     dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    close_from(3);
+    close_range(3, ~0u, 0);
     umask(077);
     if (part == PART_FRONT_1 || part == PART_FRONT_2)
         join_group();

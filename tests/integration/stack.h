@@ -27,8 +27,7 @@ void stack_signal(const char *part, int signal);
 /* Kills a part (its own process alone) and waits until it is gone. */
 void stack_kill(const char *part);
 
-/* The worker's hands: what descends from it and has no children. Returns how
- * many. */
+/* The worker's hands: what its nurseries have forked. Returns how many. */
 int stack_hands(pid_t *hands, int max);
 
 /* Waits until a process has ended, whether its parent has noticed or not; -1

@@ -2,6 +2,7 @@
  * Garbage on the sockets between the parts: the front's for nginx and the one
  * for workers. It is dropped, with a line in the log, and no part is harmed.
  */
+#include "tests/integration/process.h"
 #include "tests/integration/stack.h"
 #include "tests/integration/unharmed.h"
 #include "tests/integration/wire.h"
@@ -162,18 +163,6 @@ static void zmq_oversized(void **state) {
     free(body);
 }
 
-static long resident_kib(pid_t pid) {
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
-        sscanf(line, "VmRSS: %ld", &kib);
-    if (file)
-        fclose(file);
-    return kib;
-}
-
 /* Workers that offer a model which nobody asks for, more than a front takes. */
 static void zmq_flood_of_workers(void **state) {
     (void)state;
@@ -182,7 +171,7 @@ static void zmq_flood_of_workers(void **state) {
     void *context = zmq_ctx_new();
     char endpoint[512], advert[512];
     int linger = 2000;
-    long before = resident_kib(stack_pid("front"));
+    long before = process_rss_kib(stack_pid("front"));
     zmq_ctx_set(context, ZMQ_MAX_SOCKETS, COUNT + 16);
     snprintf(endpoint, sizeof endpoint, "ipc://%s/jobs.sock",
              getenv("CONVOY_RUN"));
@@ -203,7 +192,7 @@ static void zmq_flood_of_workers(void **state) {
         fake_send(&fake, "CVY1", 1, 1, advert, (size_t)size);
     }
     unharmed_after(state);
-    long after = resident_kib(stack_pid("front"));
+    long after = process_rss_kib(stack_pid("front"));
     print_message("the front took %ld MiB, %ld MiB before the flood\n",
                   after >> 10, before >> 10);
     assert_true(after < before + (128 << 10));

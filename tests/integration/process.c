@@ -1,18 +1,17 @@
-#include "tests/faults/process.h"
+#include "tests/integration/process.h"
 
 #include <dirent.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* 0 where it has ended. */
-static pid_t parent_of(const char *pid) {
-    char path[300], line[512], state = 'Z';
+/* 0 where it has ended (zombies have). */
+static pid_t parent_of(pid_t pid) {
+    char path[64], line[512], state = 'Z';
     int parent = 0;
-    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "r");
     if (!file)
         return 0;
@@ -23,13 +22,18 @@ static pid_t parent_of(const char *pid) {
     return state == 'Z' ? 0 : parent;
 }
 
+bool process_lives(pid_t pid) {
+    return parent_of(pid) != 0;
+}
+
 int process_children(pid_t pid, pid_t *children, int max) {
     int count = 0;
     DIR *folder = opendir("/proc");
-    for (struct dirent *entry; folder && (entry = readdir(folder));)
-        if (atoi(entry->d_name) > 0 && count < max &&
-            parent_of(entry->d_name) == pid)
-            children[count++] = atoi(entry->d_name);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        pid_t child = atoi(entry->d_name); /* 0 for what is no process */
+        if (child > 0 && count < max && parent_of(child) == pid)
+            children[count++] = child;
+    }
     if (folder)
         closedir(folder);
     return count;
@@ -67,8 +71,4 @@ int process_files(pid_t pid) {
     if (folder)
         closedir(folder);
     return most;
-}
-
-void close_from(int least) {
-    close_range((unsigned)least, ~0u, 0);
 }
