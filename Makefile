@@ -167,7 +167,7 @@ HOSTS_CHECKER := $(BUILD)/tests/hosts/hosts
 $(HOSTS_CHECKER): $(call objects,tests/hosts/*.c) \
                   $(BUILD)/tests/hosts/main.o \
                   $(patsubst %,$(BUILD)/tests/faults/%.o,\
-                  clients history http oracle verdict) \
+                  backlog clients history http oracle verdict) \
                   $(BUILD)/tests/integration/picture.o \
                   $(call lib,classifier) $(call lib,nn) $(call lib,common)
 	$(link) $(LIBS_CLASSIFIER) $(LIBS_NN) $(LIBS_COMMON) -lcurl

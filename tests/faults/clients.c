@@ -194,7 +194,7 @@ static long poll_shot(struct history *history, struct http *http,
 static void poll_one(struct client *client) {
     struct history *history = client->clients->history;
     struct shot *shot = rng_chance(&client->rng, 70)
-                            ? history_open_shot(history, 0)
+                            ? history_first_open(history)
                             : history_any(history, &client->rng);
     if (shot)
         poll_shot(history, client->http, shot, "");

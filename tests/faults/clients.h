@@ -3,7 +3,7 @@
  * at a time, submit some again, and poll; what they are told goes into the
  * history. An answer that no client may be given is a verdict.
  *
- *     struct clients *clients = clients_start(history, seed, 8, false);
+ *     struct clients *clients = clients_start(history, 1, 8, PACE_USUAL);
  *     ...
  *     clients_stop(clients);
  *     clients_settle(history, 30);      polls until all that is owed is there

@@ -1,16 +1,16 @@
 #include "tests/faults/history.h"
 
+#include "tests/faults/json.h"
 #include "tests/faults/verdict.h"
 #include "tests/integration/picture.h"
 
+#include "common/digest.h"
 #include "common/fault.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/evp.h>
 
 #define ATTEMPTS 3
 #define LARGE 1000 /* pixels a side */
@@ -124,7 +124,6 @@ static void add(struct history *history, struct shot *shot) {
 struct shot *history_new(struct history *history, struct rng *rng,
                          enum nature nature) {
     struct picture picture;
-    uint8_t digest[32];
     struct shot *shot = calloc(1, sizeof *shot);
     if (!shot)
         abort();
@@ -135,9 +134,7 @@ struct shot *history_new(struct history *history, struct rng *rng,
     shot->bytes = picture.bytes;
     shot->size = picture.size;
     shot->nature = nature;
-    EVP_Digest(shot->bytes, shot->size, digest, NULL, EVP_sha256(), NULL);
-    for (int i = 0; i < 32; i++)
-        snprintf(shot->sha256 + 2 * i, 3, "%02x", digest[i]);
+    digest_sha256_hex(shot->bytes, shot->size, shot->sha256);
     add(history, shot);
     return shot;
 }
@@ -173,11 +170,11 @@ bool history_is_open(struct history *history, const struct shot *shot) {
     return open;
 }
 
-struct shot *history_open_shot(struct history *history, int index) {
+struct shot *history_first_open(struct history *history) {
     struct shot *found = NULL;
     pthread_mutex_lock(&history->mutex);
     for (int i = 0; i < history->count && !found; i++)
-        if (is_open(history->shots[i]) && index-- == 0)
+        if (is_open(history->shots[i]))
             found = history->shots[i];
     pthread_mutex_unlock(&history->mutex);
     return found;
@@ -223,11 +220,6 @@ struct history_counts history_counts(struct history *history) {
 }
 
 /* ---- what a client is told ----------------------------------------------- */
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 /* It must be about these very bytes. */
 static bool is_about(const struct shot *shot, const json_t *prediction) {
@@ -295,9 +287,7 @@ static void check_same(struct shot *shot, const json_t *prediction) {
 
 void history_told(struct history *history, struct shot *shot,
                   const json_t *prediction) {
-    const char *status = text_of(prediction, "status");
-    bool ended =
-        strcmp(status, "succeeded") == 0 || strcmp(status, "failed") == 0;
+    bool ended = has_ended(prediction);
     pthread_mutex_lock(&history->mutex);
     if (is_about(shot, prediction)) {
         shot->accepted = true;

@@ -62,9 +62,9 @@ struct shot *history_any(struct history *history,
 /* Accepted and neither ended nor lost. */
 bool history_is_open(struct history *history, const struct shot *shot);
 
-/* The `index`-th that is accepted and not ended; NULL: there are not so many.
- */
-struct shot *history_open_shot(struct history *history, int index);
+struct shot *history_first_open(struct history *history); /* or NULL */
+
+/* The `index`-th of all; NULL: there are not so many. */
 struct shot *history_shot(struct history *history, int index);
 
 void history_submitted(struct history *history, struct shot *shot);

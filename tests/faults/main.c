@@ -3,6 +3,7 @@
  * was promised is kept; README.md says how. tests/faults/run starts it in a
  * run folder of its own.
  */
+#include "tests/faults/backlog.h"
 #include "tests/faults/clients.h"
 #include "tests/faults/http.h"
 #include "tests/faults/plan.h"
@@ -12,7 +13,6 @@
 #include "common/options.h"
 
 #include <curl/curl.h>
-#include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -50,34 +50,15 @@ struct checker {
 
 /* ---- after a schedule ---------------------------------------------------- */
 
-static long long redis_number(redisContext *redis, const char *command) {
-    long long number = -1;
-    redisReply *reply = redisCommand(redis, command);
-    if (reply && reply->type == REDIS_REPLY_INTEGER)
-        number = reply->integer;
-    if (reply && reply->type == REDIS_REPLY_ARRAY)
-        number = (long long)reply->elements;
-    freeReplyObject(reply);
-    return number;
-}
-
 /* Images whose clients were told 503 may be in there, too, and end as well. */
 static void check_nothing_pending(void) {
     redisContext *redis = redisConnectUnix(SERVICE_REDIS);
-    long long pending = -1, jobs = -1;
-    for (int i = 0; i < SETTLE_S * 10 && pending != 0; i++) {
-        pending = redis_number(redis, "ZCARD convoy:pending");
-        if (pending != 0)
-            usleep(100000);
+    if (backlog_await_end(redis, SETTLE_S)) {
+        long long jobs = backlog_number(redis, "KEYS convoy:job:*");
+        if (jobs != 0)
+            verdict_against("%lld jobs are left without being pending", jobs);
     }
-    if (pending == 0)
-        jobs = redis_number(redis, "KEYS convoy:job:*");
     redisFree(redis);
-    if (pending != 0)
-        verdict_against("%lld jobs are still pending after %d s", pending,
-                        SETTLE_S);
-    else if (jobs != 0)
-        verdict_against("%lld jobs are left without being pending", jobs);
 }
 
 /* Those that died at a point: what the point is in says what they were. */

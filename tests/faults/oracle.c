@@ -1,6 +1,7 @@
 #include "tests/faults/oracle.h"
 
 #include "models/classifier/classifier.h"
+#include "tests/faults/json.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -40,11 +41,6 @@ void oracle_close(struct oracle *oracle) {
     classifier_free(oracle->classifier);
     pthread_mutex_destroy(&oracle->mutex);
     free(oracle);
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
 }
 
 static bool same_failure(const struct classification *out,

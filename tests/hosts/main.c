@@ -4,6 +4,7 @@
  * must have its answer, and the right one. Clients, their history and what is
  * right are those of tests/faults.
  */
+#include "tests/faults/backlog.h"
 #include "tests/faults/clients.h"
 #include "tests/faults/http.h"
 #include "tests/faults/verdict.h"
@@ -12,7 +13,6 @@
 #include "common/options.h"
 
 #include <curl/curl.h>
-#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,27 +124,11 @@ static void do_step(const void *checker, const char *step) {
 
 /* ---- after a scenario ---------------------------------------------------- */
 
-static long long ask_redis(redisContext *redis, const char *words) {
-    redisReply *reply = redis ? redisCommand(redis, words) : NULL;
-    long long number =
-        reply && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
-    freeReplyObject(reply);
-    return number;
-}
-
 static void check_nothing_pending(void) {
     redisContext *redis = redisConnect(REDIS);
-    long long pending = -1;
-    ask_redis(redis, AUTH);
-    for (int i = 0; i < SETTLE_S * 10 && pending != 0; i++) {
-        pending = ask_redis(redis, "ZCARD convoy:pending");
-        if (pending != 0)
-            usleep(100000);
-    }
+    backlog_number(redis, AUTH);
+    backlog_await_end(redis, SETTLE_S);
     redisFree(redis);
-    if (pending != 0)
-        verdict_against("%lld jobs are still pending after %d s", pending,
-                        SETTLE_S);
 }
 
 /* ---- scenarios ----------------------------------------------------------- */

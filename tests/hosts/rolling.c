@@ -1,6 +1,7 @@
 #include "tests/hosts/rolling.h"
 
 #include "tests/faults/http.h"
+#include "tests/faults/json.h"
 #include "tests/faults/verdict.h"
 #include "tests/integration/picture.h"
 
@@ -30,16 +31,6 @@ struct rolling {
 };
 
 /* ---- one picture --------------------------------------------------------- */
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static bool has_ended(const json_t *doc) {
-    const char *status = text_of(doc, "status");
-    return strcmp(status, "succeeded") == 0 || strcmp(status, "failed") == 0;
-}
 
 /* Whether a version is the new one: the first that is not the old. */
 static bool is_of_new(struct rolling *r, const char *id, const char *version) {
