@@ -68,6 +68,12 @@ packages_install() {
     esac
 }
 
+# redis_link FILE: makes that a link to the server's program. redis-tools has it
+# as redis-check-rdb, and what it does goes by its name.
+redis_link() {
+    ln -sfn "$(command -v redis-server || command -v redis-check-rdb)" "$1"
+}
+
 # ---- processes -----------------------------------------------------------
 
 # process_identity PID: sets `identity` to "PID START BOOT", which no other
