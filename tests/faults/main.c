@@ -120,7 +120,7 @@ static void check_memory(struct checker *checker) {
         verdict_against("a front took %ld KiB", counts.front_rss_kib);
 }
 
-/* See README.md, "Two defects are Redis's own". */
+/* See README.md, "One defect is Redis's own". */
 static void restart_redis(struct checker *checker) {
     pid_t pid = service_pid(checker->service, PART_REDIS);
     service_terminate(checker->service, PART_REDIS);

@@ -16,10 +16,10 @@
 #define TAIL_MS 400     /* from the last step to the end of the load */
 #define SILENCE_MS 5600 /* a worker or front is taken for gone, and more */
 #define FLOOD_MS 1200
-#define FLOOD_MORE_KIB                                                         \
-    (16 << 10) /* what waits and is on its way, see jobs.h                     \
-                */
 #define FILLER "redis/filler"
+
+/* What waits and is on its way, see fcgi/jobs.h. */
+#define FLOOD_MORE_KIB (16 << 10)
 
 static const char *const point_names[FAULT_POINT_COUNT] = {
     "received",     "accept.before", "accept.after",  "adopt.before",

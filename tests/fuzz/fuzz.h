@@ -3,7 +3,7 @@
  *
  * A file fuzz_X.c holds one function that feeds the bytes it is given to one
  * parser. Linked with libFuzzer (make fuzz) it is called with bytes that look
- * for new paths; linked with replay.c (make fuzz-replay) with files.
+ * for new paths; linked with replay.c (tests/fuzz/check) with files.
  *
  * It returns 0, and aborts where something holds that must never hold.
  */
