@@ -57,13 +57,18 @@ static void note_answer(struct load *load, const char *version,
     load->answers++;
 }
 
-/* The first word of the best label; "" where there is none. */
-static void first_word(const struct reply *reply, char word[16]) {
+/* "" where there is none. */
+static void first_word(const json_t *label, char word[16]) {
+    const char *text = json_string_value(label);
+    snprintf(word, 16, "%.*s", text ? (int)strcspn(text, " ") : 0,
+             text ? text : "");
+}
+
+/* The first word of the best label. */
+static void first_word_told(const struct reply *reply, char word[16]) {
     const json_t *top =
         json_array_get(json_object_get(reply->json, "predictions"), 0);
-    const char *label = json_string_value(json_object_get(top, "label"));
-    snprintf(word, 16, "%.*s", label ? (int)strcspn(label, " ") : 0,
-             label ? label : "");
+    first_word(json_object_get(top, "label"), word);
 }
 
 static void note(struct load *load, const struct reply *reply) {
@@ -73,7 +78,7 @@ static void note(struct load *load, const struct reply *reply) {
     bool good = reply->status == 200 && strlen(id) > 65 &&
                 strcmp(reply_text(reply, "status", NULL), "succeeded") == 0 &&
                 strcmp(id + 65, version) == 0;
-    first_word(reply, word);
+    first_word_told(reply, word);
     pthread_mutex_lock(&load->mutex);
     if (good)
         note_answer(load, version, word);
@@ -179,10 +184,7 @@ static void served(const char *name, char word[16]) {
     char path[128];
     snprintf(path, sizeof path, "/api/v1/models/%s", name);
     http_get(path, &reply);
-    const char *label = json_string_value(
-        json_array_get(json_object_get(reply.json, "labels"), 0));
-    snprintf(word, 16, "%.*s", label ? (int)strcspn(label, " ") : 0,
-             label ? label : "");
+    first_word(json_array_get(json_object_get(reply.json, "labels"), 0), word);
     reply_free(&reply);
 }
 
@@ -230,7 +232,7 @@ static void assert_answers(const char *query, const char *expected) {
                            .size = picture.size},
          &reply);
     assert_int_equal(reply.status, 200);
-    first_word(&reply, word);
+    first_word_told(&reply, word);
     assert_string_equal(word, expected);
     reply_free(&reply);
     picture_free(&picture);

@@ -51,29 +51,21 @@ static inline bool alloc_fails(void) {
 
 /* ---- what --wrap makes of malloc() and its kin --------------------------- */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-int __real_posix_memalign(void **out, size_t align, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t most);
-ProtobufCMessage *
-__real_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor,
-                                 ProtobufCAllocator *allocator, size_t len,
-                                 const uint8_t *data);
+/* Declares both: what there is, and what stands in its place. */
+#define WRAPPED(result, name, ...)                                             \
+    result __real_##name(__VA_ARGS__);                                         \
+    result __wrap_##name(__VA_ARGS__)
 
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-int __wrap_posix_memalign(void **out, size_t align, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t most);
-ProtobufCMessage *
-__wrap_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor,
-                                 ProtobufCAllocator *allocator, size_t len,
-                                 const uint8_t *data);
+WRAPPED(void *, malloc, size_t size);
+WRAPPED(void *, calloc, size_t count, size_t size);
+WRAPPED(void *, realloc, void *old, size_t size);
+WRAPPED(void *, aligned_alloc, size_t align, size_t size);
+WRAPPED(int, posix_memalign, void **out, size_t align, size_t size);
+WRAPPED(char *, strdup, const char *text);
+WRAPPED(char *, strndup, const char *text, size_t most);
+WRAPPED(ProtobufCMessage *, protobuf_c_message_unpack,
+        const ProtobufCMessageDescriptor *descriptor,
+        ProtobufCAllocator *allocator, size_t len, const uint8_t *data);
 
 void *__wrap_malloc(size_t size) {
     return alloc_fails() ? NULL : __real_malloc(size);
