@@ -1,8 +1,7 @@
 /* Steps that multiply by constant weights: Conv, and Gemm and MatMul as 1x1
  * convolutions of 1x1 maps. */
-#include "models/nn/conv.h"
+#include "models/nn/conv_layer.h"
 #include "models/nn/plan.h"
-#include "models/nn/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,31 +57,9 @@ static void run(const struct step *step, int batch, struct tensor *tensors,
 static bool conv_shape(const struct graph_node *node, const struct tensor *x,
                        struct conv_shape *shape) {
     const struct tensor *w = constant_floats(node, 1);
-    struct op_call call = {.op = node->op, .node = &node->node, .inputs = {x}};
-    struct window window;
-    if (strcmp(node->node.op_type, "Conv") != 0 || !w || w->rank != 4 ||
-        x->type != NN_FLOAT32 || x->rank != 4 || x->dims[0] < 1 ||
-        x->dims[0] > INT32_MAX || x->dims[1] > INT32_MAX ||
-        w->dims[0] > INT32_MAX || !bias_fits(node, w->dims[0]) ||
-        window_of(&call, w->dims + 2, &window, NULL) < 0)
-        return false;
-    *shape = (struct conv_shape){
-        .channels_in = (int)x->dims[1],
-        .height = (int)x->dims[2],
-        .width = (int)x->dims[3],
-        .channels_out = (int)w->dims[0],
-        .kernel = {(int)window.kernel[0], (int)window.kernel[1]},
-        .stride = {(int)window.stride[0], (int)window.stride[1]},
-        .dilation = {(int)window.dilation[0], (int)window.dilation[1]},
-        .pad_top = (int)window.before[0],
-        .pad_left = (int)window.before[1],
-        .pad_bottom = (int)window.after[0],
-        .pad_right = (int)window.after[1],
-        .groups = (int)node_int(&node->node, "group", 1),
-        .out_height = (int)window.out[0],
-        .out_width = (int)window.out[1],
-    };
-    return true;
+    return strcmp(node->node.op_type, "Conv") == 0 && w &&
+           x->type == NN_FLOAT32 && conv_layer_shape(node, x, w, shape) &&
+           bias_fits(node, shape->channels_out);
 }
 
 static bool takes_conv(const struct graph_node *node,
@@ -158,27 +135,7 @@ static bool takes_linear(const struct graph_node *node,
     if (!linear_of(node, &l))
         return false;
     const struct tensor *x = &values[node->inputs[0]->index];
-    size_t count = tensor_count(x);
-    return x->type == NN_FLOAT32 && x->rank >= 2 && count > 0 &&
-           x->dims[x->rank - 1] == l.inputs &&
-           count / (size_t)l.inputs <= INT32_MAX;
-}
-
-static int64_t rows(const struct tensor *x) {
-    return (int64_t)dims_count(x->dims, x->rank - 1);
-}
-
-static struct conv_shape linear_shape(const struct linear *l) {
-    return (struct conv_shape){.channels_in = (int)l->inputs,
-                               .height = 1,
-                               .width = 1,
-                               .channels_out = (int)l->outputs,
-                               .kernel = {1, 1},
-                               .stride = {1, 1},
-                               .dilation = {1, 1},
-                               .groups = 1,
-                               .out_height = 1,
-                               .out_width = 1};
+    return x->type == NN_FLOAT32 && linear_layer_takes(x, l.inputs);
 }
 
 static int open_linear(struct step *step, const struct tensor *tensors,
@@ -195,16 +152,17 @@ static int open_linear(struct step *step, const struct tensor *tensors,
             for (int64_t k = 0; k < l.inputs; k++)
                 turned[m * l.inputs + k] = l.weights[k * l.outputs + m];
     }
-    struct conv_shape shape = linear_shape(&l);
+    struct conv_shape shape = linear_layer_shape(l.inputs, l.outputs);
     int rc = open_kernel(step, &shape, turned ? turned : l.weights,
-                         rows(&tensors[step->inputs[0]]), err);
+                         linear_layer_rows(&tensors[step->inputs[0]]), err);
     free(turned);
     return rc;
 }
 
 static void run_linear(const struct step *step, struct tensor *tensors,
                        void *scratch) {
-    run(step, (int)rows(&tensors[step->inputs[0]]), tensors, scratch);
+    run(step, (int)linear_layer_rows(&tensors[step->inputs[0]]), tensors,
+        scratch);
 }
 
 static double linear_flops(const struct step *step,
@@ -212,8 +170,8 @@ static double linear_flops(const struct step *step,
     struct linear l;
     if (!linear_of(step->node, &l))
         return 0;
-    return 2.0 * (double)rows(&tensors[step->inputs[0]]) * (double)l.inputs *
-           (double)l.outputs;
+    return 2.0 * (double)linear_layer_rows(&tensors[step->inputs[0]]) *
+           (double)l.inputs * (double)l.outputs;
 }
 
 static double linear_seconds(const struct step *step,
@@ -221,8 +179,9 @@ static double linear_seconds(const struct step *step,
     struct linear l;
     if (!linear_of(step->node, &l))
         return 0;
-    struct conv_shape shape = linear_shape(&l);
-    return conv_seconds(&shape, (int)rows(&tensors[step->inputs[0]]));
+    struct conv_shape shape = linear_layer_shape(l.inputs, l.outputs);
+    return conv_seconds(&shape,
+                        (int)linear_layer_rows(&tensors[step->inputs[0]]));
 }
 
 static const struct step_kind conv = {.name = "conv",

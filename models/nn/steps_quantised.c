@@ -1,10 +1,10 @@
 /* Steps over bytes: convolutions and products by constant weights (qconv.h),
  * sums, and the ways from floats to bytes and back. */
+#include "models/nn/conv_layer.h"
 #include "models/nn/number.h"
 #include "models/nn/plan.h"
 #include "models/nn/qconv.h"
 #include "models/nn/vmath.h"
-#include "models/nn/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,40 +129,12 @@ static void run(const struct step *step, int batch, struct tensor *tensors,
               zero_now(step, tensors), tensors[step->outputs[0]].data, scratch);
 }
 
-static bool conv_shape(const struct graph_node *node, const struct tensor *x,
-                       const struct tensor *w, struct conv_shape *shape) {
-    struct op_call call = {.op = node->op, .node = &node->node, .inputs = {x}};
-    struct window window;
-    if (w->rank != 4 || x->rank != 4 || x->dims[0] < 1 ||
-        x->dims[0] > INT32_MAX || x->dims[1] > INT32_MAX ||
-        w->dims[0] > INT32_MAX ||
-        window_of(&call, w->dims + 2, &window, NULL) < 0)
-        return false;
-    *shape = (struct conv_shape){
-        .channels_in = (int)x->dims[1],
-        .height = (int)x->dims[2],
-        .width = (int)x->dims[3],
-        .channels_out = (int)w->dims[0],
-        .kernel = {(int)window.kernel[0], (int)window.kernel[1]},
-        .stride = {(int)window.stride[0], (int)window.stride[1]},
-        .dilation = {(int)window.dilation[0], (int)window.dilation[1]},
-        .pad_top = (int)window.before[0],
-        .pad_left = (int)window.before[1],
-        .pad_bottom = (int)window.after[0],
-        .pad_right = (int)window.after[1],
-        .groups = (int)node_int(&node->node, "group", 1),
-        .out_height = (int)window.out[0],
-        .out_width = (int)window.out[1],
-    };
-    return true;
-}
-
 static bool fits_conv(const struct graph_node *node,
                       const struct byte_operands *o,
                       const struct tensor *values) {
     struct conv_shape shape;
-    return o && conv_shape(node, &values[node->inputs[o->x]->index],
-                           constant(node, o->w), &shape);
+    return o && conv_layer_shape(node, &values[node->inputs[o->x]->index],
+                                 constant(node, o->w), &shape);
 }
 
 static bool takes_conv_linear(const struct graph_node *node,
@@ -181,7 +153,7 @@ static int open_conv(struct step *step, const struct tensor *tensors,
     const struct tensor *x = &tensors[step->inputs[o->x]];
     const struct tensor *w = constant(step->node, o->w);
     struct conv_shape shape;
-    if (!conv_shape(step->node, x, w, &shape))
+    if (!conv_layer_shape(step->node, x, w, &shape))
         return err_set(err, "is no convolution of two dimensions");
     return open_kernel(step, o, &shape, x->type, w->data, x->dims[0], err);
 }
@@ -206,11 +178,9 @@ static bool fits_matmul(const struct graph_node *node,
         return false;
     const struct tensor *x = &values[node->inputs[o->x]->index];
     const struct tensor *w = constant(node, o->w);
-    const size_t count = tensor_count(x);
     return w->rank == 2 && w->dims[0] > 0 && w->dims[1] > 0 &&
-           w->dims[0] <= INT32_MAX && w->dims[1] <= INT32_MAX && x->rank >= 2 &&
-           count > 0 && x->dims[x->rank - 1] == w->dims[0] &&
-           count / (size_t)w->dims[0] <= INT32_MAX;
+           w->dims[0] <= INT32_MAX && w->dims[1] <= INT32_MAX &&
+           linear_layer_takes(x, w->dims[0]);
 }
 
 static bool takes_matmul_linear(const struct graph_node *node,
@@ -223,10 +193,6 @@ static bool takes_matmul_integer(const struct graph_node *node,
     return fits_matmul(node, operands(node, "MatMulInteger", values), values);
 }
 
-static int64_t rows(const struct tensor *x) {
-    return (int64_t)dims_count(x->dims, x->rank - 1);
-}
-
 static int open_matmul(struct step *step, const struct tensor *tensors,
                        struct err *err) {
     const struct byte_operands *o = step->node->op->kernel;
@@ -234,30 +200,23 @@ static int open_matmul(struct step *step, const struct tensor *tensors,
     const struct tensor *w = constant(step->node, o->w);
     const size_t in = (size_t)w->dims[0], out = (size_t)w->dims[1];
     const uint8_t *weights = w->data; /* (inputs, outputs) */
-    const struct conv_shape shape = {.channels_in = (int)in,
-                                     .height = 1,
-                                     .width = 1,
-                                     .channels_out = (int)out,
-                                     .kernel = {1, 1},
-                                     .stride = {1, 1},
-                                     .dilation = {1, 1},
-                                     .groups = 1,
-                                     .out_height = 1,
-                                     .out_width = 1};
+    const struct conv_shape shape = linear_layer_shape(w->dims[0], w->dims[1]);
     uint8_t *turned = malloc(in * out);
     if (!turned)
         return err_set(err, "no memory for a layer's weights");
     for (size_t m = 0; m < out; m++)
         for (size_t k = 0; k < in; k++)
             turned[m * in + k] = weights[k * out + m];
-    const int rc = open_kernel(step, o, &shape, x->type, turned, rows(x), err);
+    const int rc = open_kernel(step, o, &shape, x->type, turned,
+                               linear_layer_rows(x), err);
     free(turned);
     return rc;
 }
 
 static void run_matmul(const struct step *step, struct tensor *tensors,
                        void *scratch) {
-    run(step, (int)rows(&tensors[step->inputs[0]]), tensors, scratch);
+    run(step, (int)linear_layer_rows(&tensors[step->inputs[0]]), tensors,
+        scratch);
 }
 
 static double matmul_flops(const struct step *step,

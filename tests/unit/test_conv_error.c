@@ -10,9 +10,9 @@
  */
 #include "common/file.h"
 #include "models/nn/conv_algorithm.h"
+#include "models/nn/conv_layer.h"
 #include "models/nn/onnx.h"
 #include "models/nn/shapes.h"
-#include "models/nn/window.h"
 #include "tests/unit/numbers.h"
 
 /* float32 rounds at 6e-8, and sums of thousands of products add up; Winograd's
@@ -81,31 +81,12 @@ struct layer {
 static bool read_layer(const struct graph_node *node, const struct tensor *x,
                        struct layer *l) {
     const struct value *w = graph_input(node, 1), *b = NULL;
-    struct op_call call = {.op = node->op, .node = &node->node, .inputs = {x}};
-    struct window window;
-    if (strcmp(node->node.op_type, "Conv") != 0 || !w->t.data ||
-        w->t.rank != 4 || window_of(&call, w->t.dims + 2, &window, NULL) < 0)
+    if (strcmp(node->node.op_type, "Conv") != 0 || !w->t.data)
         return false;
     if (node->input_count > 2)
         b = graph_input(node, 2);
     *l = (struct layer){.weights = w->t.data, .bias = b ? b->t.data : NULL};
-    l->shape = (struct conv_shape){
-        .channels_in = (int)x->dims[1],
-        .height = (int)x->dims[2],
-        .width = (int)x->dims[3],
-        .channels_out = (int)w->t.dims[0],
-        .kernel = {(int)window.kernel[0], (int)window.kernel[1]},
-        .stride = {(int)window.stride[0], (int)window.stride[1]},
-        .dilation = {(int)window.dilation[0], (int)window.dilation[1]},
-        .pad_top = (int)window.before[0],
-        .pad_left = (int)window.before[1],
-        .pad_bottom = (int)window.after[0],
-        .pad_right = (int)window.after[1],
-        .groups = (int)node_int(&node->node, "group", 1),
-        .out_height = (int)window.out[0],
-        .out_width = (int)window.out[1],
-    };
-    return true;
+    return conv_layer_shape(node, x, &w->t, &l->shape);
 }
 
 /* (C, pixels) <-> (pixels, C) */
