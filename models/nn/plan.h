@@ -67,6 +67,10 @@ struct step_kind {
 };
 
 extern const struct step_kind step_convert, step_operator; /* steps_op.c */
+/* For `flops`: of a step that only moves numbers, and of one that calculates
+ * each number that it gives once. */
+double step_no_flops(const struct step *step, const struct tensor *tensors);
+double step_output_flops(const struct step *step, const struct tensor *tensors);
 /* steps_*.c; the first that takes a node runs it. */
 extern const struct step_kind *const step_kinds_conv[];
 extern const struct step_kind *const step_kinds_pool[];

@@ -5,6 +5,17 @@
 
 #include <string.h>
 
+double step_no_flops(const struct step *step, const struct tensor *tensors) {
+    (void)step;
+    (void)tensors;
+    return 0;
+}
+
+double step_output_flops(const struct step *step,
+                         const struct tensor *tensors) {
+    return (double)tensor_count(&tensors[step->outputs[0]]);
+}
+
 /* ---- an operator's row -------------------------------------------------- */
 
 static bool takes_any(const struct graph_node *node,
@@ -59,7 +70,7 @@ static const char *operator_algorithm(const struct step *step) {
 static double operator_flops(const struct step *step,
                              const struct tensor *tensors) {
     const char *op_type = step->node->node.op_type;
-    double count = (double)tensor_count(&tensors[step->outputs[0]]);
+    double count = step_output_flops(step, tensors);
     const struct tensor *a = step->input_count > 0 && step->inputs[0] >= 0
                                  ? &tensors[step->inputs[0]]
                                  : NULL;
@@ -148,12 +159,6 @@ static void run_convert(const struct step *step, struct tensor *tensors,
     }
 }
 
-static double no_flops(const struct step *step, const struct tensor *tensors) {
-    (void)step;
-    (void)tensors;
-    return 0;
-}
-
 const struct step_kind step_operator = {.name = "operator",
                                         .layout = WANTS_PLAIN,
                                         .inputs = -1,
@@ -169,4 +174,4 @@ const struct step_kind step_convert = {.name = "convert",
                                        .images_apart = true,
                                        .takes = takes_any,
                                        .run = run_convert,
-                                       .flops = no_flops};
+                                       .flops = step_no_flops};

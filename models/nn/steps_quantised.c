@@ -228,11 +228,6 @@ static double matmul_flops(const struct step *step,
 
 /* ---- number by number ---------------------------------------------------- */
 
-static double output_flops(const struct step *step,
-                           const struct tensor *tensors) {
-    return (double)tensor_count(&tensors[step->outputs[0]]);
-}
-
 /* One scale, and one zero point, which are constants. */
 static bool is_whole(const struct graph_node *node) {
     const struct tensor *scale = constant(node, 1), *zero = constant(node, 2);
@@ -323,14 +318,14 @@ static const struct step_kind quantise = {.name = "quantise",
                                           .inputs = 1,
                                           .takes = takes_quantise,
                                           .run = run_quantise,
-                                          .flops = output_flops};
+                                          .flops = step_output_flops};
 
 static const struct step_kind dequantise = {.name = "dequantise",
                                             .layout = WANTS_ANY,
                                             .inputs = 1,
                                             .takes = takes_dequantise,
                                             .run = run_dequantise,
-                                            .flops = output_flops};
+                                            .flops = step_output_flops};
 
 const struct step_kind *const step_kinds_quantised[] = {
     &conv_linear, &conv_integer, &matmul_linear, &matmul_integer, &quantise,

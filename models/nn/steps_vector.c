@@ -15,11 +15,6 @@ static const struct tensor *input(const struct graph_node *node, int i,
                : NULL;
 }
 
-static double output_flops(const struct step *step,
-                           const struct tensor *tensors) {
-    return (double)tensor_count(&tensors[step->outputs[0]]);
-}
-
 /* ---- activation --------------------------------------------------------- */
 
 static bool takes_activation(const struct graph_node *node,
@@ -139,7 +134,7 @@ static const struct step_kind activation = {.name = "activation",
                                             .takes = takes_activation,
                                             .open = open_activation,
                                             .run = run_activation,
-                                            .flops = output_flops};
+                                            .flops = step_output_flops};
 
 static const struct step_kind add = {.name = "add",
                                      .layout = WANTS_ANY,
@@ -149,7 +144,7 @@ static const struct step_kind add = {.name = "add",
                                      .images_apart = true,
                                      .takes = takes_add,
                                      .run = run_pair,
-                                     .flops = output_flops};
+                                     .flops = step_output_flops};
 
 static const struct step_kind mul = {.name = "mul",
                                      .layout = WANTS_ANY,
@@ -159,7 +154,7 @@ static const struct step_kind mul = {.name = "mul",
                                      .images_apart = true,
                                      .takes = takes_mul,
                                      .run = run_pair,
-                                     .flops = output_flops};
+                                     .flops = step_output_flops};
 
 static const struct step_kind scale_shift = {.name = "scale-shift",
                                              .layout = WANTS_CHANNELS_LAST,
@@ -170,7 +165,7 @@ static const struct step_kind scale_shift = {.name = "scale-shift",
                                              .pitched_input = true,
                                              .takes = takes_scale_shift,
                                              .run = run_scale_shift,
-                                             .flops = output_flops};
+                                             .flops = step_output_flops};
 
 static const struct step_kind gate = {.name = "gate",
                                       .layout = WANTS_CHANNELS_LAST,
@@ -180,7 +175,7 @@ static const struct step_kind gate = {.name = "gate",
                                       .images_apart = true,
                                       .takes = takes_gate,
                                       .run = run_gate,
-                                      .flops = output_flops};
+                                      .flops = step_output_flops};
 
 const struct step_kind *const step_kinds_vector[] = {&activation,  &add,  &mul,
                                                      &scale_shift, &gate, NULL};
