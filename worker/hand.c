@@ -48,10 +48,7 @@ static void fill_top(struct prediction *p, const struct classifier *classifier,
         p->top[i].index = c->top[i].index;
         p->top[i].score = c->top[i].score;
     }
-    float threshold = classifier_threshold(classifier);
-    if (threshold > 0)
-        p->confidence =
-            c->top[0].score < threshold ? CONFIDENCE_LOW : CONFIDENCE_HIGH;
+    p->confidence = classifier_confidence(classifier, c);
 }
 
 /* Maps lie a fixed distance apart there, one behind the other here. */

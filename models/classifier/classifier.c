@@ -277,6 +277,15 @@ float classifier_threshold(const struct classifier *c) {
     return c->threshold;
 }
 
+enum prediction_confidence
+classifier_confidence(const struct classifier *c,
+                      const struct classification *result) {
+    if (!(c->threshold > 0))
+        return CONFIDENCE_UNKNOWN;
+    return result->top[0].score < c->threshold ? CONFIDENCE_LOW
+                                               : CONFIDENCE_HIGH;
+}
+
 bool classifier_explainable(const struct classifier *c) {
     return c->explainable;
 }

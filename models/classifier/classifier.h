@@ -18,6 +18,7 @@
 #define CONVOY_CLASSIFIER_H
 
 #include "common/err.h"
+#include "common/prediction.h"
 #include "models/nn/nn.h"
 
 #include <limits.h>
@@ -87,6 +88,11 @@ struct classification {
                             fractions of the shown image (centre crop) */
     uint8_t maps[CLASSIFIER_MAPS_MAX][CLASSIFIER_MAP_CELLS];
 };
+
+/* Whether the best answer of `result` may be asserted. */
+enum prediction_confidence
+classifier_confidence(const struct classifier *c,
+                      const struct classification *result);
 
 struct classifier_run *classifier_run_open(const struct classifier *c,
                                            int batch_max, struct err *err);

@@ -41,7 +41,7 @@ static void print_text(const struct classifier *c, const char *path,
     }
     printf("%s (%s, %d x %d, decoded in %.1f ms, inferred in %.1f ms)\n", path,
            r->format, r->width, r->height, r->decode_ms, r->infer_ms);
-    if (r->top[0].score < classifier_threshold(c))
+    if (classifier_confidence(c, r) == CONFIDENCE_LOW)
         printf("  not sure: the best score is below %g\n",
                (double)classifier_threshold(c));
     for (int i = 0; i < r->top_count; i++)
@@ -64,10 +64,10 @@ static json_t *to_json(const struct classifier *c, const char *path,
                              "format", r->format, "width", r->width, "height",
                              r->height, "decode_ms", r->decode_ms, "infer_ms",
                              r->infer_ms, "predictions", top);
-    if (classifier_threshold(c) > 0)
-        json_object_set_new(
-            root, "confident",
-            json_boolean(r->top[0].score >= classifier_threshold(c)));
+    const enum prediction_confidence confidence = classifier_confidence(c, r);
+    if (confidence != CONFIDENCE_UNKNOWN)
+        json_object_set_new(root, "confident",
+                            json_boolean(confidence == CONFIDENCE_HIGH));
     return root;
 }
 
