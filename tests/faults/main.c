@@ -23,6 +23,7 @@
 
 #define SETTLE_S 30 /* all that is owed is there by then; usually in 1 */
 #define READY_S 30
+#define POINT_TRIES 5 /* until somebody passes it */
 
 /* The promise on memory that the service makes (front); loosely, for a worker
  * shares its model with its hands. */
@@ -30,14 +31,20 @@
 
 struct settings {
     const char *root, *model, *only;
-    int seed, first, schedules, seconds, has_disk;
+    int seed, first, schedules, seconds, has_disk, points;
     int64_t flood_ms;
 };
 
 struct totals {
     int schedules, broken, accepted, submitted, answered, given_up, failed,
         lost, images, fired[FAULT_POINT_COUNT];
-    int *injected; /* (plan_kinds()) */
+    const char *killed[FAULT_POINT_COUNT]; /* the part that passed last */
+    int *injected;                         /* (plan_kinds()) */
+};
+
+struct point_row {
+    int accepted, answered;
+    bool kept;
 };
 
 struct checker {
@@ -46,6 +53,7 @@ struct checker {
     struct oracle *oracle;
     struct recovery *recovery;
     struct totals totals;
+    struct point_row points[FAULT_POINT_COUNT];
 };
 
 /* ---- after a schedule ---------------------------------------------------- */
@@ -75,6 +83,8 @@ static int add_deaths_at_points(struct checker *checker, struct death *deaths,
             : part == PART_WORKER_1 || part == PART_WORKER_2 ? LOSS_WORKER
                                                              : LOSS_HAND;
         checker->totals.fired[event->point]++;
+        checker->totals.killed[event->point] =
+            part < 0 ? "hand" : part_name((enum part)part);
         deaths[count++] = (struct death){loss, event->pid, event->us};
     }
     return count;
@@ -97,7 +107,8 @@ static void measure(struct checker *checker, const struct plan *plan) {
         workers += deaths[i].loss != LOSS_HAND;
     /* Two at a time may be both fronts or both workers: nobody is left. */
     recovery_measure(checker->recovery, service_board(checker->service), deaths,
-                     count, plan->clear && workers <= 1);
+                     count, plan->clear && workers <= 1,
+                     service_take_late_us(checker->service));
     clear_board(service_board(checker->service));
 }
 
@@ -148,40 +159,92 @@ static void check_schedule(struct checker *checker, const struct plan *plan,
 
 /* ---- schedules ----------------------------------------------------------- */
 
-static void run_schedule(struct checker *checker, int number) {
-    const struct settings *s = &checker->settings;
-    int first = s->only ? plan_kind_find(s->only) : number % plan_kinds();
-    char kinds[200], name[64];
-    struct plan plan;
+/* Runs the plan and checks what came of it. */
+static struct history_counts run_plan(struct checker *checker, int number,
+                                      const char *what,
+                                      const struct plan *plan) {
+    char name[64];
     struct history *history = history_open(checker->oracle);
     struct stage stage = {.service = checker->service,
                           .history = history,
-                          .has_disk = s->has_disk != 0,
+                          .has_disk = checker->settings.has_disk != 0,
                           .injected = checker->totals.injected};
     int64_t begun = now_us();
+    verdict_begin(number, what);
+    service_clear_logs(checker->service);
+    history_harm(history, plan->harm);
+    plan_run(plan, &stage);
+    double load_s = (double)(now_us() - begun) / 1e6;
+    check_schedule(checker, plan, &stage);
+    struct history_counts counts = history_counts(history);
+    history_close(history);
+    printf("schedule %d: %s: %d submitted, %d accepted, %d answered, "
+           "%.1f + %.1f s%s\n",
+           number, what, counts.submitted, counts.accepted, counts.answered,
+           load_s, (double)(now_us() - begun) / 1e6 - load_s,
+           verdict_schedule() ? ": BROKEN" : "");
+    if (verdict_schedule()) {
+        checker->totals.broken++;
+        snprintf(name, sizeof name, "seed-%d-schedule-%d",
+                 checker->settings.seed, number);
+        service_keep_logs(checker->service, name);
+    }
+    return counts;
+}
+
+static void run_schedule(struct checker *checker, int number) {
+    const struct settings *s = &checker->settings;
+    int first = s->only ? plan_kind_find(s->only) : number % plan_kinds();
+    char kinds[200];
+    struct plan plan;
     plan_make(&plan, rng_derive((uint64_t)s->seed, (uint64_t)number), first,
               (int)s->flood_ms);
     plan_describe(&plan, kinds, sizeof kinds);
-    verdict_begin(number, kinds);
-    service_clear_logs(checker->service);
-    history_harm(history, plan.harm);
-    plan_run(&plan, &stage);
-    double load_s = (double)(now_us() - begun) / 1e6;
-    check_schedule(checker, &plan, &stage);
-    struct history_counts counts = history_counts(history);
-    printf("schedule %d: %s: %d submitted, %d accepted, %d answered, "
-           "%.1f + %.1f s%s\n",
-           number, kinds, counts.submitted, counts.accepted, counts.answered,
-           load_s, (double)(now_us() - begun) / 1e6 - load_s,
-           verdict_schedule() ? ": BROKEN" : "");
-    fflush(stdout);
-    if (verdict_schedule()) {
-        checker->totals.broken++;
-        snprintf(name, sizeof name, "seed-%d-schedule-%d", s->seed, number);
-        service_keep_logs(checker->service, name);
-    }
-    history_close(history);
+    run_plan(checker, number, kinds, &plan);
 }
+
+/* ---- every point --------------------------------------------------------- */
+
+/* Numbered before the first schedule, which is 0. */
+static void run_point(struct checker *checker, int point) {
+    char what[64];
+    struct plan plan;
+    struct history_counts counts = {0};
+    int *fired = &checker->totals.fired[point], before = *fired, tries = 0;
+    int broken = checker->totals.broken;
+    snprintf(what, sizeof what, "point %s", plan_point_name(point));
+    for (; tries < POINT_TRIES && *fired == before; tries++) {
+        plan_make_point(&plan,
+                        rng_derive((uint64_t)checker->settings.seed,
+                                   (uint64_t)(1000 * point + tries)),
+                        point);
+        counts = run_plan(checker, point - FAULT_POINT_COUNT, what, &plan);
+    }
+    if (*fired == before)
+        verdict_against("nobody passed it in %d schedules", tries);
+    checker->totals.broken += *fired == before;
+    checker->points[point] = (struct point_row){
+        .accepted = counts.accepted,
+        .answered = counts.answered,
+        .kept = checker->totals.broken == broken,
+    };
+}
+
+static void run_points(struct checker *checker) {
+    for (int point = 0; point < FAULT_POINT_COUNT; point++)
+        run_point(checker, point);
+}
+
+static void report_points(const struct checker *checker) {
+    printf("\nkilled at          who     accepted  answered  nothing lost\n");
+    for (int i = 0; i < FAULT_POINT_COUNT; i++)
+        printf("  %-15s  %-7s %8d  %8d  %s\n", plan_point_name(i),
+               checker->totals.fired[i] ? checker->totals.killed[i] : "nobody",
+               checker->points[i].accepted, checker->points[i].answered,
+               checker->points[i].kept ? "kept" : "BROKEN");
+}
+
+/* ---- the report ---------------------------------------------------------- */
 
 static void print_named(const char *what, const int *numbers, int count,
                         const char *(*name)(int)) {
@@ -223,6 +286,8 @@ static void report(struct checker *checker, double seconds) {
            "SIGTERM to the end %.2f s\n",
            (double)service.front_rss_kib / 1024,
            (double)service.worker_rss_kib / 1024, service.longest_stop_s);
+    if (checker->settings.points)
+        report_points(checker);
     recovery_print(checker->recovery);
     printf("longest recovery: %.2f s\npromises broken: %d\n", jobs.longest_s,
            verdict_count());
@@ -241,6 +306,8 @@ static int read_settings(struct settings *s, int argc, char **argv,
          "how many schedules"},
         {"seconds", "N", OPTION_INT, &s->seconds, 1, INT32_MAX,
          "no new schedule after so long"},
+        {"points", NULL, OPTION_FLAG, &s->points, 0, 0,
+         "first a schedule for each fault point"},
         {"only", "KIND", OPTION_TEXT, &s->only, 0, 0,
          "every schedule has that fault"},
         {"flood", "TIME", OPTION_TIME, &s->flood_ms, 0, 3600000,
@@ -306,8 +373,11 @@ static int check(struct checker *checker, struct err *err) {
         return err_set(err, "the service does not start");
     }
     int64_t begun = now_us();
+    if (s->points)
+        run_points(checker);
+    int64_t random = now_us();
     for (int i = 0;
-         i < s->schedules && now_us() - begun < s->seconds * INT64_C(1000000);
+         i < s->schedules && now_us() - random < s->seconds * INT64_C(1000000);
          i++)
         run_schedule(checker, s->first + i);
     report(checker, (double)(now_us() - begun) / 1e6);

@@ -11,33 +11,10 @@
 #ifndef CONVOY_TEST_PLAN_H
 #define CONVOY_TEST_PLAN_H
 
-#include "tests/faults/clients.h"
-#include "tests/faults/history.h"
-#include "tests/faults/service.h"
+#include "tests/faults/steps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* What a plan acts on. */
-struct stage {
-    struct service *service;
-    struct history *history;
-    bool has_disk; /* Redis has a small disk of its own */
-    bool full;     /* and it is full */
-    bool filled;   /* and it was: once a schedule, see README.md */
-    bool cut;      /* Redis's log was */
-    struct clients *flood;
-    long flood_kib; /* what a front took once it had begun */
-    int *injected;  /* (plan_kinds()): how often each kind came about */
-};
-
-struct step {
-    int at_ms;
-    void (*act)(struct stage *stage, const struct step *step);
-    enum part part;
-    int number; /* what it means is the step's own */
-    int kind;   /* counted as injected when acted; -1: a heal */
-};
 
 #define PLAN_STEPS_MAX 48
 #define PLAN_FAULTS_MAX 4
@@ -60,6 +37,10 @@ int plan_kind_find(const char *name); /* -1: there is none */
 
 /* `flood_ms` 0: as usual, 1.2 s. */
 void plan_make(struct plan *plan, uint64_t seed, int first, int flood_ms);
+
+/* One that kills whoever passes that fault point, and no more than it needs. */
+void plan_make_point(struct plan *plan, uint64_t seed, int point);
+
 void plan_describe(const struct plan *plan, char *text, size_t size);
 void plan_run(const struct plan *plan, struct stage *stage);
 

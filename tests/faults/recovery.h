@@ -8,8 +8,9 @@
  *
  * The promise: a dead hand's jobs run again within 100 ms, those of a worker
  * or a front within the lease and 1 s. It is kept or broken where nothing else
- * went wrong at the same time (`clear`), and the machine has other work to do:
- * a verdict is only what is late by seconds.
+ * went wrong at the same time (`clear`). For a worker that is a verdict, with
+ * as much more as the checker itself came late (`late_us`), for the machine has
+ * other work to do; for the others a figure, and a verdict only by seconds.
  */
 #ifndef CONVOY_TEST_RECOVERY_H
 #define CONVOY_TEST_RECOVERY_H
@@ -21,7 +22,8 @@ struct recovery *recovery_open(void);
 void recovery_close(struct recovery *recovery);
 
 void recovery_measure(struct recovery *recovery, const struct board *board,
-                      const struct death *deaths, int count, bool clear);
+                      const struct death *deaths, int count, bool clear,
+                      int64_t late_us);
 
 /* Jobs that ran more than once, and results that came when there was one. */
 struct recovery_counts {

@@ -12,16 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,7 +36,7 @@ struct row {
 };
 
 struct service {
-    char root[512], model[512], programs[600];
+    struct part_programs programs;
     struct board *board;
     pthread_t keeper;
     pthread_mutex_t mutex;
@@ -53,97 +50,14 @@ struct service {
     struct death deaths[DEATHS_MAX];
     int death_count;
     struct service_counts counts;
+    int64_t late_us;
 };
-
-static const char *const names[PART_COUNT] = {"redis",  "nginx",   "front1",
-                                              "front2", "worker1", "worker2"};
-
-const char *service_name(enum part part) {
-    return names[part];
-}
 
 struct board *service_board(struct service *service) {
     return service->board;
 }
 
-/* ---- a part's program ---------------------------------------------------- */
-
-#define WORDS_MAX 32
-
-/* The words of the command line, in `text`. */
-static void command_of(const struct service *service, enum part part,
-                       char *text, size_t size) {
-    int number = part == PART_FRONT_2 || part == PART_WORKER_2 ? 2 : 1;
-    switch (part) {
-    case PART_REDIS:
-        snprintf(text, size,
-                 "%s/deploy/redis-start ../redis-server %s/deploy/redis.conf "
-                 "--maxmemory 512mb "
-                 "--auto-aof-rewrite-min-size 12mb",
-                 service->root, service->root);
-        break;
-    case PART_NGINX:
-        snprintf(text, size, "nginx -p . -c nginx/nginx.conf -e log/nginx.log");
-        break;
-    case PART_FRONT_1:
-    case PART_FRONT_2:
-        snprintf(text, size,
-                 "%s/convoy-fcgi --listen front%d.sock --jobs ipc://jobs%d.sock"
-                 " --redis unix:" SERVICE_REDIS " --lease %dms --attempts 3"
-                 " --job-timeout 6s --max-pending 96 --max-wait 5s",
-                 service->programs, number, number, SERVICE_LEASE_MS);
-        break;
-    default:
-        snprintf(text, size,
-                 "%s/convoy-worker --fronts ipc://jobs1.sock,ipc://jobs2.sock"
-                 " --redis unix:" SERVICE_REDIS " --hands 2 --batch 8"
-                 " --job-timeout 1500ms --redis-patience 3s --models %s",
-                 service->programs, service->model);
-    }
-}
-
-/* nginx's worker processes are www-data where we are root, see
- * deploy/configure: what a front listens on is open to that group. */
-static void join_group(void) {
-    struct stat run;
-    const struct group *group = getgrnam("www-data");
-    if (!group || stat(".", &run) < 0 || run.st_gid != group->gr_gid)
-        return;
-    if (setgroups(0, NULL) < 0 || setgid(group->gr_gid) < 0)
-        _exit(126);
-    umask(007);
-}
-
-/* In the child. */
-_Noreturn static void become(const struct service *service, enum part part) {
-    char text[2048], path[64], *words[WORDS_MAX], *save = NULL;
-    int count = 0;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
-    snprintf(path, sizeof path, "log/%s.log", names[part]);
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, STDIN_FILENO);
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    close_range(3, ~0u, 0);
-    umask(077);
-    if (part == PART_FRONT_1 || part == PART_FRONT_2)
-        join_group();
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of groups takes it back */
-    if (part == PART_REDIS && chdir("redis") < 0)
-        _exit(126);
-    command_of(service, part, text, sizeof text);
-    for (char *word = strtok_r(text, " ", &save); word && count < WORDS_MAX - 1;
-         word = strtok_r(NULL, " ", &save))
-        words[count++] = word;
-    words[count] = NULL;
-    execvp(words[0], words);
-    perror(words[0]);
-    _exit(127);
-}
+/* ---- the keeper ---------------------------------------------------------- */
 
 static void start(struct service *service, enum part part) {
     struct row *row = &service->rows[part];
@@ -151,7 +65,7 @@ static void start(struct service *service, enum part part) {
         unlink(SERVICE_REDIS);
     pid_t pid = fork();
     if (pid == 0)
-        become(service, part);
+        part_become(&service->programs, part);
     memset(row, 0, sizeof *row);
     row->pid = pid > 0 ? pid : 0;
     row->started_us = now_us();
@@ -159,8 +73,6 @@ static void start(struct service *service, enum part part) {
     service->pids[place].pid = row->pid;
     service->pids[place].part = part;
 }
-
-/* ---- the keeper ---------------------------------------------------------- */
 
 /* Ends of its own are what we are here to find. */
 static void judge_end(struct service *service, enum part part, int status) {
@@ -179,10 +91,10 @@ static void judge_end(struct service *service, enum part part, int status) {
     if (ours || service->closing)
         return;
     if (WIFSIGNALED(status))
-        verdict_against("%s was ended by signal %d", names[part],
+        verdict_against("%s was ended by signal %d", part_name(part),
                         WTERMSIG(status));
     else
-        verdict_against("%s ended with status %d%s", names[part],
+        verdict_against("%s ended with status %d%s", part_name(part),
                         WEXITSTATUS(status),
                         row->terminated_us ? " when told to stop" : "");
 }
@@ -199,7 +111,7 @@ static void look_at(struct service *service, enum part part, int64_t now) {
     if (row->pid && row->terminated_us && !row->stopped && !row->killed &&
         now - row->terminated_us > SERVICE_STOP_LIMIT_MS * INT64_C(1000)) {
         verdict_against("%s was told to stop and still runs after %d s",
-                        names[part], SERVICE_STOP_LIMIT_MS / 1000);
+                        part_name(part), SERVICE_STOP_LIMIT_MS / 1000);
         row->killed = true;
         kill(row->pid, SIGKILL);
     }
@@ -225,8 +137,11 @@ static void measure(struct service *service) {
 
 static void *keep(void *argument) {
     struct service *service = argument;
+    int64_t slept_us = 0;
     for (int round = 0;; round++) {
         pthread_mutex_lock(&service->mutex);
+        if (slept_us > 2 * LOOK_US)
+            service->late_us += slept_us - LOOK_US;
         bool closing = service->closing;
         for (int part = 0; part < PART_COUNT; part++)
             look_at(service, (enum part)part, now_us());
@@ -235,7 +150,9 @@ static void *keep(void *argument) {
         pthread_mutex_unlock(&service->mutex);
         if (closing)
             return NULL;
+        int64_t begun = now_us();
         usleep(LOOK_US);
+        slept_us = now_us() - begun;
     }
 }
 
@@ -261,10 +178,8 @@ struct service *service_open(const char *root, const char *model,
     struct service *service = calloc(1, sizeof *service);
     if (!service)
         abort();
-    snprintf(service->root, sizeof service->root, "%s", root);
-    snprintf(service->model, sizeof service->model, "%s", model);
-    snprintf(service->programs, sizeof service->programs, "%s/build/faults/bin",
-             root);
+    service->programs = (struct part_programs){
+        .root = root, .model = model, .deadline_ms = PART_DEADLINE_MS};
     pthread_mutex_init(&service->mutex, NULL);
     service->board = open_board(err);
     if (!service->board || !getcwd(path, sizeof path - 6)) {
@@ -440,6 +355,12 @@ void service_limit_files(struct service *service, enum part part, int more) {
     pthread_mutex_unlock(&service->mutex);
 }
 
+void service_set_deadline(struct service *service, int deadline_ms) {
+    pthread_mutex_lock(&service->mutex);
+    service->programs.deadline_ms = deadline_ms;
+    pthread_mutex_unlock(&service->mutex);
+}
+
 /* ---- readiness, counts, logs --------------------------------------------- */
 
 /* Redis answers this front, and both workers are there for it. */
@@ -489,11 +410,19 @@ struct service_counts service_counts(struct service *service) {
     return counts;
 }
 
+int64_t service_take_late_us(struct service *service) {
+    pthread_mutex_lock(&service->mutex);
+    int64_t late_us = service->late_us;
+    service->late_us = 0;
+    pthread_mutex_unlock(&service->mutex);
+    return late_us;
+}
+
 void service_clear_logs(struct service *service) {
     char path[64];
     (void)service;
     for (int part = 0; part < PART_COUNT; part++) {
-        snprintf(path, sizeof path, "log/%s.log", names[part]);
+        snprintf(path, sizeof path, "log/%s.log", part_name(part));
         if (truncate(path, 0) < 0)
             continue; /* not there yet */
     }
@@ -504,7 +433,7 @@ void service_keep_logs(struct service *service, const char *name) {
     snprintf(command, sizeof command,
              "mkdir -p '%s/build/faults/kept/%s' && "
              "cp log/*.log '%s/build/faults/kept/%s/'",
-             service->root, name, service->root, name);
+             service->programs.root, name, service->programs.root, name);
     if (system(command) == 0)
         printf("The logs of all parts are in build/faults/kept/%s\n", name);
 }

@@ -19,32 +19,17 @@
 
 #include "common/err.h"
 #include "tests/faults/board.h"
+#include "tests/faults/parts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-enum part {
-    PART_REDIS,
-    PART_NGINX,
-    PART_FRONT_1,
-    PART_FRONT_2,
-    PART_WORKER_1,
-    PART_WORKER_2,
-    PART_COUNT
-};
-
 /* What a death takes with it, and so how its jobs come back. */
 enum loss { LOSS_HAND, LOSS_WORKER, LOSS_FRONT, LOSS_COUNT };
 
-#define SERVICE_LEASE_MS 1000
-#define SERVICE_STOP_LIMIT_MS 10000 /* as deploy/supervise allows */
-
-/* Relative to the run folder, which is the working directory. */
-#define SERVICE_HTTP "http.sock"
-#define SERVICE_REDIS "redis/redis.sock"
-
 struct service;
+/* root and model are borrowed. */
 struct service *service_open(const char *root, const char *model,
                              struct err *err);
 void service_close(struct service *service);
@@ -53,7 +38,6 @@ void service_close(struct service *service);
 void service_kill_all(struct service *service);
 
 struct board *service_board(struct service *service);
-const char *service_name(enum part part);
 pid_t service_pid(struct service *service, enum part part); /* 0: away */
 
 /* Where `pid` is or was the process of a front or worker: -1 where not. */
@@ -77,6 +61,9 @@ pid_t service_hand(struct service *service, enum part worker, int pick);
 /* A part may have so many open files more than it has now; -1: as before. */
 void service_limit_files(struct service *service, enum part part, int more);
 
+/* Of fronts that are started from now on; usually PART_DEADLINE_MS. */
+void service_set_deadline(struct service *service, int deadline_ms);
+
 /* All parts run, and each front answers and has both workers. */
 bool service_ready(struct service *service);
 bool service_await_ready(struct service *service, int seconds);
@@ -91,6 +78,10 @@ void service_note_death(struct service *service, enum loss loss, pid_t pid);
 int service_take_deaths(struct service *service, struct death *deaths, int max);
 
 long service_front_rss_kib(struct service *service); /* now, the larger */
+
+/* By how much the checker itself came late since the last call, in all: the
+ * machine had other work to do. */
+int64_t service_take_late_us(struct service *service);
 
 struct service_counts {
     long front_rss_kib, worker_rss_kib; /* greatest seen; worker: all of it */
