@@ -11,6 +11,7 @@
 #include "common/curve.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "fcgi/frames.h"
 #include "fcgi/guard.h"
 
 #include <errno.h>
@@ -129,27 +130,6 @@ static void ask_who(struct dispatch *dispatch, zmq_msg_t *identity) {
 
 enum { IDENTITY, HEADER, BODY, FRAMES };
 
-/* All frames of one message, those too many thrown away; how many it had, or
- * -1: there is no message. */
-static int receive(struct dispatch *dispatch, zmq_msg_t frame[FRAMES]) {
-    zmq_msg_t surplus;
-    int count = 0, more = 1;
-    for (int i = 0; i < FRAMES; i++)
-        zmq_msg_init(&frame[i]);
-    zmq_msg_init(&surplus);
-    while (more) {
-        zmq_msg_t *into = count < FRAMES ? &frame[count] : &surplus;
-        if (zmq_msg_recv(into, dispatch->socket, ZMQ_DONTWAIT) < 0) {
-            count = -1;
-            break;
-        }
-        more = zmq_msg_more(into);
-        count++;
-    }
-    zmq_msg_close(&surplus);
-    return count;
-}
-
 static void refuse(struct dispatch *dispatch, const char *reason) {
     int64_t now = clock_ms();
     dispatch->refused++;
@@ -200,11 +180,10 @@ static void take_messages(struct dispatch *dispatch) {
     zmq_msg_t frame[FRAMES];
     int count = 0;
     for (int i = 0; i < MESSAGES_AT_ONCE && count >= 0; i++) {
-        count = receive(dispatch, frame);
+        count = frames_receive(dispatch->socket, frame, FRAMES, ZMQ_DONTWAIT);
         if (count > 0 && is_admitted(dispatch, count, frame))
             handle(dispatch, count, frame);
-        for (int k = 0; k < FRAMES; k++)
-            zmq_msg_close(&frame[k]);
+        frames_close(frame, FRAMES);
     }
 }
 

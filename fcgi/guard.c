@@ -4,6 +4,7 @@
 #include "common/curve.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "fcgi/frames.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -101,26 +102,6 @@ bool guard_admits(struct guard *guard, const char *key) {
 
 enum { VERSION, REQUEST, DOMAIN, ADDRESS, IDENTITY, MECHANISM, KEY, FRAMES };
 
-/* All frames, those too many thrown away; how many, or -1 at the end. */
-static int receive(void *socket, zmq_msg_t frame[FRAMES]) {
-    zmq_msg_t surplus;
-    int count = 0, more = 1;
-    zmq_msg_init(&surplus);
-    while (more) {
-        zmq_msg_t *into = count < FRAMES ? &frame[count] : &surplus;
-        if (zmq_msg_recv(into, socket, 0) < 0) {
-            if (errno == EINTR)
-                continue;
-            count = -1;
-            break;
-        }
-        more = zmq_msg_more(into);
-        count++;
-    }
-    zmq_msg_close(&surplus);
-    return count;
-}
-
 static bool holds(zmq_msg_t *frame, const char *text) {
     return zmq_msg_size(frame) == strlen(text) &&
            memcmp(zmq_msg_data(frame), text, strlen(text)) == 0;
@@ -158,15 +139,12 @@ static void answer(struct guard *guard, zmq_msg_t frame[FRAMES], int count) {
 static void *run(void *arg) {
     struct guard *guard = arg;
     int count = 0;
-    while (count >= 0) {
+    while (count >= 0) { /* -1: the context is shut down */
         zmq_msg_t frame[FRAMES];
-        for (int i = 0; i < FRAMES; i++)
-            zmq_msg_init(&frame[i]);
-        count = receive(guard->socket, frame);
+        count = frames_receive(guard->socket, frame, FRAMES, 0);
         if (count > 0)
             answer(guard, frame, count);
-        for (int i = 0; i < FRAMES; i++)
-            zmq_msg_close(&frame[i]);
+        frames_close(frame, FRAMES);
     }
     zmq_close(guard->socket); /* its context waits for that */
     return NULL;
