@@ -50,9 +50,17 @@ static int check_list(const char *path, const char *list, struct err *err) {
     return 0;
 }
 
-/* A list that is broken, for it is being written perhaps, changes nothing. */
+/* 1 read, 0 where it is as it was. A list that is broken, for it is being
+ * written perhaps, changes nothing. (Its time is taken first: what is written
+ * in between is read the next time.) */
 static int read_list(struct guard *guard, struct err *err) {
+    struct stat file;
     size_t size;
+    if (stat(guard->path, &file) < 0)
+        return err_set(err, "%s: %s", guard->path, strerror(errno));
+    if (guard->list &&
+        memcmp(&file.st_mtim, &guard->changed, sizeof guard->changed) == 0)
+        return 0;
     char *list = file_read(guard->path, LIST_MAX, &size, err);
     if (!list || check_list(guard->path, list, err) < 0) {
         free(list);
@@ -60,25 +68,21 @@ static int read_list(struct guard *guard, struct err *err) {
     }
     free(guard->list);
     guard->list = list;
-    return 0;
+    guard->changed = file.st_mtim;
+    return 1;
 }
 
 static void look_again(struct guard *guard) {
-    struct stat file;
     struct err err = {0};
     int64_t now = clock_ms();
     if (now - guard->looked_ms < LOOK_MS)
         return;
     guard->looked_ms = now;
-    if (stat(guard->path, &file) == 0 &&
-        memcmp(&file.st_mtim, &guard->changed, sizeof guard->changed) == 0)
-        return;
-    if (read_list(guard, &err) < 0) {
+    int status = read_list(guard, &err);
+    if (status < 0)
         log_event(LOG_ERROR, "worker-keys", "error", err.text, NULL);
-        return;
-    }
-    guard->changed = file.st_mtim;
-    log_event(LOG_INFO, "worker-keys", "list", guard->path, NULL);
+    else if (status > 0)
+        log_event(LOG_INFO, "worker-keys", "list", guard->path, NULL);
 }
 
 static bool is_listed(const char *list, const char *key) {
@@ -153,7 +157,6 @@ static void *run(void *arg) {
 /* ---- opening and closing ------------------------------------------------- */
 
 struct guard *guard_open(void *context, const char *path, struct err *err) {
-    struct stat file;
     struct guard *guard = calloc(1, sizeof *guard);
     if (!guard) {
         err_set(err, "out of memory");
@@ -163,8 +166,6 @@ struct guard *guard_open(void *context, const char *path, struct err *err) {
     guard->path = strdup(path);
     if (!guard->path || read_list(guard, err) < 0)
         goto fail;
-    if (stat(path, &file) == 0)
-        guard->changed = file.st_mtim;
     guard->socket = zmq_socket(context, ZMQ_REP);
     if (!guard->socket ||
         zmq_bind(guard->socket, "inproc://zeromq.zap.01") < 0) {
