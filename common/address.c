@@ -49,13 +49,17 @@ char *address_with_login(const char *address, const char *login_file,
     return whole;
 }
 
-bool address_is_exposed(const char *address, int argc, char *const *argv) {
+int address_check(const char *address, int argc, char *const *argv,
+                  struct err *err) {
     uintptr_t at = (uintptr_t)address;
     if (!strchr(address, '@'))
-        return false;
+        return 0;
     for (int i = 0; i < argc; i++)
         if (at >= (uintptr_t)argv[i] &&
             at <= (uintptr_t)argv[i] + strlen(argv[i]))
-            return true;
-    return false;
+            return err_set(err,
+                           "--redis: a password on the command line can be "
+                           "read by all users of this machine; put "
+                           "USER:PASSWORD into a file (--redis-login)");
+    return 0;
 }

@@ -13,15 +13,14 @@
 
 #include "common/err.h"
 
-#include <stdbool.h>
-
 /* Owned by the caller, as store_open() takes it. Without a file ("") it is the
  * address itself. */
 char *address_with_login(const char *address, const char *login_file,
                          struct err *err);
 
-/* Does the address hold a login, and stand among the words of the command
- * line? (What options_read() gives points into them or the environment.) */
-bool address_is_exposed(const char *address, int argc, char *const *argv);
+/* -1 where the address holds a login and stands among the words of the command
+ * line. (What options_read() gives points into them or the environment.) */
+int address_check(const char *address, int argc, char *const *argv,
+                  struct err *err);
 
 #endif

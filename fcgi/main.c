@@ -306,14 +306,8 @@ int main(int argc, char **argv) {
                 "error)",
                 settings.log_level);
     if (result == OPTIONS_RUN &&
-        address_is_exposed(settings.redis, argc, argv)) {
-        err_set(
-            &err,
-            "--redis: a password on the command line can be read by all users "
-            "of this machine; put USER:PASSWORD into a file "
-            "(--redis-login)");
+        address_check(settings.redis, argc, argv, &err) < 0)
         result = OPTIONS_BAD;
-    }
     if (result == OPTIONS_BAD || level < 0) {
         fprintf(stderr, "convoy-fcgi: %s\n", err.text);
         return 2;

@@ -117,15 +117,9 @@ enum options_result settings_read(struct settings *s, int argc,
         "convoy-worker", "the pool of Convoy's processes that classify", rows,
         sizeof rows / sizeof *rows};
     enum options_result result = options_read(&options, argc, argv, err);
-    if (result == OPTIONS_RUN && address_is_exposed(s->redis, argc, argv)) {
-        err_set(
-            err,
-            "--redis: a password on the command line can be read by all users "
-            "of this machine; put USER:PASSWORD into a file "
-            "(--redis-login)");
-        return OPTIONS_BAD;
-    }
-    if (result == OPTIONS_RUN && check(s, name, log, err) < 0)
+    if (result == OPTIONS_RUN &&
+        (address_check(s->redis, argc, argv, err) < 0 ||
+         check(s, name, log, err) < 0))
         return OPTIONS_BAD;
     return result;
 }

@@ -63,10 +63,11 @@ static void address_on_the_command_line_is_exposed(void **state) {
     (void)state;
     char program[] = "convoy", word[] = "--redis=redis://u:p@host:1";
     char *argv[] = {program, word, NULL};
-    assert_true(address_is_exposed(word + 8, 2, argv));
-    assert_false(address_is_exposed("redis://u:p@host:1", 2, argv));
+    assert_int_equal(address_check(word + 8, 2, argv, &err), -1);
+    assert_non_null(strstr(err.text, "--redis-login"));
+    assert_int_equal(address_check("redis://u:p@host:1", 2, argv, &err), 0);
     strcpy(word, "--redis=unix:redis.sock");
-    assert_false(address_is_exposed(word + 8, 2, argv));
+    assert_int_equal(address_check(word + 8, 2, argv, &err), 0);
 }
 
 static int make_file(void **state) {
