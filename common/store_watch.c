@@ -3,6 +3,7 @@
 #include "common/store.h"
 #include "common/store_private.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,14 @@ static int read_texts(struct store *store, struct redis_call *call, int count,
     return status;
 }
 
+/* Twice in the list: it failed, and was answered after all. */
+static bool is_among(char keys[][16 + ID_LEN], int count, const char *key) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
 int store_recent(struct store *store, char **results, int max,
                  struct err *err) {
     char keys[STORE_RECENT_MAX][16 + ID_LEN];
@@ -48,7 +57,8 @@ int store_recent(struct store *store, char **results, int max,
             id_parse(reply->element[i]->str, &id) < 0)
             continue;
         snprintf(keys[count], sizeof keys[count], "convoy:result:%s", id.text);
-        redis_add(&call, keys[count++]);
+        if (!is_among(keys, count, keys[count]))
+            redis_add(&call, keys[count++]);
     }
     freeReplyObject(reply);
     if (count == 0)

@@ -197,6 +197,18 @@ static void store_lists_what_ended_last(void **state) {
     }
 }
 
+static void store_lists_what_ended_twice_once(void **state) {
+    (void)state;
+    char *results[STORE_RECENT_MAX];
+    struct id id = an_id(1);
+    store_finish(store, &id, BAD_DAY, strlen(BAD_DAY), 100, NULL, &err);
+    finish_good(2);
+    finish_good(1);
+    assert_int_equal(store_recent(store, results, 5, &err), 2);
+    free(results[0]);
+    free(results[1]);
+}
+
 static void store_shows_workers_that_announced_themselves(void **state) {
     (void)state;
     const char *const names[] = {"a", "gone", "b"};
@@ -550,6 +562,7 @@ int main(void) {
         with_store(store_finish_ends_a_job_in_one_step),
         with_store(store_forgets_a_job_for_good),
         with_store(store_lists_what_ended_last),
+        with_store(store_lists_what_ended_twice_once),
         with_store(store_shows_workers_that_announced_themselves),
         with_store(store_finish_keeps_the_first_answer),
         with_store(store_does_not_cache_a_failure_of_the_service),
