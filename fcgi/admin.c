@@ -2,6 +2,7 @@
  * gets here is nginx's business; that no other site's page does it in the name
  * of an admin's browser is route.c's. */
 #include "common/clock.h"
+#include "common/document.h"
 #include "common/options.h"
 #include "fcgi/answer.h"
 #include "fcgi/problem.h"
@@ -115,7 +116,7 @@ static json_t *recent_json(const struct call *call, char **results, int count) {
                          NULL) == 0) {
             if (call->service->id_secret)
                 answer_hide_hash(answer.doc);
-            json_array_append_new(predictions, answer.doc);
+            document_add(&predictions, answer.doc);
         }
         free(results[i]);
     }

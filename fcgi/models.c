@@ -1,13 +1,13 @@
 /* The models that are served. */
+#include "common/document.h"
 #include "fcgi/problem.h"
 #include "fcgi/service.h"
 
 void list_models(struct call *call) {
     json_t *doc = catalogue_list(call->service->catalogue);
     /* Can a client tell the id of an image, and so ask before it uploads? */
-    json_object_set_new(
-        doc, "ids",
-        json_string(call->service->id_secret ? "secret" : "sha256"));
+    document_set(&doc, "ids",
+                 json_string(call->service->id_secret ? "secret" : "sha256"));
     response_json(call->response, 200, doc);
     response_header(call->response, "Cache-Control", "no-cache");
 }

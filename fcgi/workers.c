@@ -1,5 +1,7 @@
 #include "fcgi/workers.h"
 
+#include "common/document.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,9 +95,9 @@ static json_t *describe(const struct worker *worker, int64_t now_ms) {
     const struct job_advert *advert = &worker->advert;
     json_t *models = json_array();
     for (int i = 0; i < advert->model_count; i++)
-        json_array_append_new(
-            models, json_pack("{s:s, s:s}", "name", advert->models[i].name,
-                              "version", advert->models[i].version));
+        document_add(&models,
+                     json_pack("{s:s, s:s}", "name", advert->models[i].name,
+                               "version", advert->models[i].version));
     return json_pack("{s:s, s:i, s:i, s:I, s:i, s:b, s:I, s:o}", "name",
                      advert->name, "hands", advert->hands, "batch",
                      advert->batch, "credits", (json_int_t)worker->credits,
@@ -107,7 +109,7 @@ static json_t *describe(const struct worker *worker, int64_t now_ms) {
 json_t *workers_describe(const struct workers *workers, int64_t now_ms) {
     json_t *list = json_array();
     for (const struct worker *w = workers->first; w; w = w->next)
-        json_array_append_new(list, describe(w, now_ms));
+        document_add(&list, describe(w, now_ms));
     return list;
 }
 
