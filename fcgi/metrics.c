@@ -5,8 +5,6 @@
  */
 #include "fcgi/metrics.h"
 
-#include "fcgi/problem.h"
-
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +25,7 @@ static void add(counter *at) {
 
 /* ---- slots --------------------------------------------------------------- */
 
-/* The row of a route; the last one where all are taken. Routes are literals,
- * so their addresses tell them apart. */
+/* The row of a route; the last one where all are taken. */
 static struct metrics_route *route_row(struct metrics *metrics,
                                        const char *route) {
     for (int i = 0; route && i < METRICS_ROUTES_MAX; i++) {
@@ -56,19 +53,6 @@ void metrics_request(struct metrics *metrics, const char *route, int status) {
             return;
         }
     }
-}
-
-/* The row of the table of problems; of an unknown one that of internal-error,
- * as the client is told. */
-static int problem_index(const char *slug) {
-    int fallback = 0;
-    for (int i = 0; problem_row(i) && i < METRICS_PROBLEMS; i++) {
-        if (strcmp(problem_row(i)->slug, slug) == 0)
-            return i;
-        if (strcmp(problem_row(i)->slug, "internal-error") == 0)
-            fallback = i;
-    }
-    return fallback;
 }
 
 /* ---- counting ------------------------------------------------------------ */
@@ -132,9 +116,9 @@ struct metrics_totals metrics_totals(const struct metrics *metrics) {
             totals.requests += atomic_load(&metrics->routes[i].status[k].count);
     for (int i = 0; i < METRICS_CACHES; i++)
         totals.cache[i] = atomic_load(&metrics->cache[i]);
-    totals.refusals = sum(metrics->refusals, METRICS_PROBLEMS);
+    totals.refusals = sum(metrics->refusals, PROBLEMS_MAX);
     totals.retries = sum(metrics->retries, METRICS_RETRIES);
-    totals.failed = sum(metrics->failures, METRICS_PROBLEMS);
+    totals.failed = sum(metrics->failures, PROBLEMS_MAX);
     totals.succeeded = atomic_load(&metrics->succeeded);
     return totals;
 }

@@ -3,11 +3,11 @@
 #define CONVOY_METRICS_PRIVATE_H
 
 #include "fcgi/metrics.h"
+#include "fcgi/problem.h"
 
 #include <stdatomic.h>
 
 #define METRICS_STATUSES 24 /* of one route; http.c knows fewer */
-#define METRICS_PROBLEMS 48 /* rows of problem.c */
 #define METRICS_BOUNDS 15
 
 #define counter atomic_ullong
@@ -28,7 +28,7 @@ struct metrics_histogram {
 struct metrics {
     struct metrics_route routes[METRICS_ROUTES_MAX + 1]; /* the last: none */
     counter cache[METRICS_CACHES];
-    counter refusals[METRICS_PROBLEMS], failures[METRICS_PROBLEMS];
+    counter refusals[PROBLEMS_MAX], failures[PROBLEMS_MAX];
     counter retries[METRICS_RETRIES];
     counter succeeded;
     struct metrics_histogram times[METRICS_TIMES];

@@ -1,7 +1,6 @@
 /* Metrics as Prometheus reads them (exposition format, text, 0.0.4). */
 #include "common/options.h"
 #include "fcgi/metrics_private.h"
-#include "fcgi/problem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ static void submissions(FILE *out, const struct metrics *metrics) {
 static void by_problem(FILE *out, const char *name, const char *help,
                        const counter *counters) {
     head(out, name, "counter", help);
-    for (int i = 0; problem_row(i) && i < METRICS_PROBLEMS; i++) {
+    for (int i = 0; problem_row(i); i++) {
         unsigned long long count = atomic_load(&counters[i]);
         if (count)
             fprintf(out, "%s{problem=\"%s\"} %llu\n", name,

@@ -36,6 +36,9 @@ static const struct problem rows[] = {
     {"not-ready", "Not ready", 503, 5},
 };
 
+_Static_assert(sizeof rows / sizeof *rows <= PROBLEMS_MAX,
+               "PROBLEMS_MAX is too small for the table of problems");
+
 const struct problem *problem_row(int i) {
     size_t count = sizeof rows / sizeof *rows;
     return i >= 0 && (size_t)i < count ? &rows[i] : NULL;
@@ -51,6 +54,10 @@ const struct problem *problem_find(const char *slug) {
 static const struct problem *known(const char *slug) {
     const struct problem *row = problem_find(slug);
     return row ? row : problem_find("internal-error");
+}
+
+int problem_index(const char *slug) {
+    return (int)(known(slug) - rows);
 }
 
 int problem_status(const char *slug) {
@@ -103,8 +110,12 @@ void response_problem(struct response *response, const struct request *request,
     respond(response, request, slug, detail);
 }
 
+bool problem_is_store_away(const struct err *err) {
+    return err->problem && strcmp(err->problem, "store-unavailable") == 0;
+}
+
 const char *problem_detail(const struct err *err) {
-    if (err->problem && strcmp(err->problem, "store-unavailable") == 0)
+    if (problem_is_store_away(err))
         return "The store of predictions does not answer at the moment; try "
                "again.";
     return err->text;

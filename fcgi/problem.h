@@ -19,9 +19,13 @@ struct problem {
     int retry_after_s; /* 0: trying again does not help */
 };
 
-/* NULL: there is no such row. Row 0 and on, for tests: NULL behind the last. */
+/* NULL: there is no such row. Row 0 and on: NULL behind the last. */
+#define PROBLEMS_MAX 48
 const struct problem *problem_find(const char *slug);
 const struct problem *problem_row(int i);
+
+/* The row of a slug; of one that has none that of internal-error. */
+int problem_index(const char *slug);
 
 /* type, title, status, detail. A slug that has no row (a newer worker's) keeps
  * its type, under the title and status of internal-error. */
@@ -41,6 +45,9 @@ void response_problem_member(struct response *response, const char *name,
  * service are logged in full; see problem_detail(). */
 void response_error(struct response *response, const struct request *request,
                     const struct err *err);
+
+/* Did Redis not answer? */
+bool problem_is_store_away(const struct err *err);
 
 /* What a client reads of an error: that of the store names no address. */
 const char *problem_detail(const struct err *err);

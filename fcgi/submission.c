@@ -272,10 +272,6 @@ static void count(const struct submission *submission,
         metrics_submission(metrics, cache[entry->outcome]);
 }
 
-static bool is_store_away(const struct err *err) {
-    return err->problem && strcmp(err->problem, "store-unavailable") == 0;
-}
-
 /* Where Redis does not answer, that has cost seconds: it is not asked again for
  * each of the other images. */
 static void take_in_all(struct submission *submission) {
@@ -287,7 +283,7 @@ static void take_in_all(struct submission *submission) {
         if (away.problem || take_in(submission, entry, &entry->err) < 0)
             entry->outcome = REFUSED;
         count(submission, entry);
-        if (is_store_away(&entry->err))
+        if (problem_is_store_away(&entry->err))
             away = entry->err;
         log_event(
             LOG_INFO, outcome_names[entry->outcome], "request", request->id,
