@@ -133,13 +133,10 @@ static void on_done(struct schedule *s, struct worker *worker,
                     size_t size) {
     if (worker)
         add_credits(worker, 1);
-    if (size > 0)
-        waiters_tell(s->jobs.waiters, &header->id, body, size);
+    waiters_tell(s->jobs.waiters, &header->id, body, size);
     struct pending_job *job = pending_find(s->jobs.pending, &header->id);
-    if (!job) { /* e.g. answered late by a worker that was taken for gone */
-        waiters_wake(s->jobs.waiters, &header->id);
+    if (!job) /* e.g. answered late by a worker that was taken for gone */
         return;
-    }
     int64_t now = clock_ms();
     log_event(LOG_INFO, "answered", "request", job->job.request, "id",
               job->job.id.text, "worker", worker ? worker->advert.name : "?",

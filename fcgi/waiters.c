@@ -93,12 +93,14 @@ static void wake(struct waiter *waiter) {
     pthread_cond_signal(&waiter->wake);
 }
 
-void waiters_wake(struct waiters *waiters, const struct id *id) {
-    pthread_mutex_lock(&waiters->mutex);
-    for (struct waiter *w = waiters->first; w; w = w->next)
-        if (memcmp(w->id.text, id->text, ID_LEN) == 0)
-            wake(w);
-    pthread_mutex_unlock(&waiters->mutex);
+/* The first result is kept. Where there is no memory the waiter looks itself.
+ */
+static void give(struct waiter *waiter, const char *result, size_t len) {
+    if (waiter->result || !(waiter->result = malloc(len + 1)))
+        return;
+    memcpy(waiter->result, result, len);
+    waiter->result[len] = 0;
+    waiter->result_len = len;
 }
 
 void waiters_tell(struct waiters *waiters, const struct id *id,
@@ -106,12 +108,15 @@ void waiters_tell(struct waiters *waiters, const struct id *id,
     pthread_mutex_lock(&waiters->mutex);
     for (struct waiter *w = waiters->first; w; w = w->next)
         if (memcmp(w->id.text, id->text, ID_LEN) == 0) {
-            if (!w->result && len > 0)
-                w->result = strndup(result, len); /* NULL: it looks itself */
-            w->result_len = len;
+            if (len > 0)
+                give(w, result, len);
             wake(w);
         }
     pthread_mutex_unlock(&waiters->mutex);
+}
+
+void waiters_wake(struct waiters *waiters, const struct id *id) {
+    waiters_tell(waiters, id, NULL, 0);
 }
 
 char *waiters_take(struct waiters *waiters, struct waiter *waiter,

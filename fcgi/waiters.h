@@ -51,7 +51,7 @@ bool waiters_wait(struct waiters *waiters, struct waiter *waiter,
                   int64_t until_ms);
 void waiters_wake(struct waiters *waiters, const struct id *id);
 
-/* The same with the result; it is copied for each. */
+/* The same with the result, which is copied for each; `len` 0: with none. */
 void waiters_tell(struct waiters *waiters, const struct id *id,
                   const char *result, size_t len);
 

@@ -71,6 +71,7 @@ static void waiters_are_told_the_result(void **state) {
     waiters_add(waiters, &second, &a);
     waiters_add(waiters, &other, &b);
     waiters_tell(waiters, &a, "{}garbage", 2);
+    waiters_tell(waiters, &a, "{\"late\":1}", 10); /* the first one stays */
     assert_true(waiters_wait(waiters, &first, clock_ms() + LONG_MS));
     char *result = waiters_take(waiters, &first, &len);
     assert_string_equal(result, "{}");
