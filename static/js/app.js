@@ -2,7 +2,7 @@
 
 import { Announcer } from './announcer.js';
 import { Card } from './card.js';
-import { currentLanguage, setLanguage, startLanguage, t } from './i18n.js';
+import { startLanguage, t } from './i18n.js';
 import { startIntake } from './intake.js';
 import { Knowledge } from './knowledge.js';
 import { Lanes } from './lanes.js';
@@ -73,23 +73,6 @@ function showNoFiles() {
   notice.hidden = false;
 }
 
-function startLanguageSwitch() {
-  const buttons = document.querySelectorAll('[data-language]');
-  const mark = () => {
-    for (const button of buttons) {
-      button.setAttribute('aria-pressed', button.dataset.language === currentLanguage());
-    }
-  };
-  for (const button of buttons) {
-    button.addEventListener('click', () => setLanguage(button.dataset.language));
-  }
-  document.addEventListener('languagechange', () => {
-    mark();
-    showFilled();
-    for (const card of cards) card.draw();
-  });
-}
-
 function startExample() {
   const command = `curl -H 'Prefer: wait=10' -F image=@photo.jpg \\\n     ${location.origin}/api/v1/predictions`;
   byId('example').textContent = command;
@@ -113,7 +96,10 @@ function goOnOnline() {
 }
 
 announcer = new Announcer(byId('announcer'));
-startLanguageSwitch();
+document.addEventListener('languagechange', () => {
+  showFilled();
+  for (const card of cards) card.draw();
+});
 startLanguage();
 knowledge = new Knowledge(models, {
   sentence: byId('knows'), labels: byId('labels'), more: byId('more'), all: byId('all-labels'),

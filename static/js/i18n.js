@@ -4,7 +4,8 @@
 //     setLanguage('ru')                  remembered; 'languagechange' on document
 //
 // HTML carries the English words and names its key: data-i18n="key", and
-// data-i18n-label for an aria-label, data-title at the root for the title.
+// data-i18n-label for an aria-label, data-title at the root for the title. A
+// button with data-language="ru" chooses that one.
 
 import en from './locales/en.js';
 import ru from './locales/ru.js';
@@ -86,11 +87,16 @@ export function translate(root) {
   }
 }
 
+const languageButtons = () => document.querySelectorAll('[data-language]');
+
 function apply(value) {
   language = value;
   document.documentElement.lang = language;
   document.title = t(document.documentElement.dataset.title ?? 'page-title');
   translate(document);
+  for (const button of languageButtons()) {
+    button.setAttribute('aria-pressed', String(button.dataset.language === language));
+  }
   document.dispatchEvent(new Event('languagechange'));
 }
 
@@ -102,5 +108,8 @@ export function setLanguage(value) {
 export function startLanguage() {
   const wishes = [remembered(), ...(navigator.languages ?? [navigator.language])];
   const known = wishes.map((wish) => wish?.slice(0, 2)).find((wish) => LOCALES[wish]);
+  for (const button of languageButtons()) {
+    button.addEventListener('click', () => setLanguage(button.dataset.language));
+  }
   apply(known ?? 'en');
 }

@@ -1,7 +1,7 @@
 // app: the admin page. It asks every two seconds while somebody looks.
 
 import { Announcer } from '../announcer.js';
-import { currentLanguage, setLanguage, startLanguage, t } from '../i18n.js';
+import { currentLanguage, startLanguage, t } from '../i18n.js';
 import { problemWords } from '../words.js';
 import { forget, getRecent, getState } from './api.js';
 import { redraw } from './dom.js';
@@ -25,9 +25,6 @@ function draw() {
   document.querySelector('main').classList.toggle('stale', Boolean(problem && state));
   node('notice').hidden = !problem;
   if (problem) node('notice').textContent = problemWords(problem);
-  for (const button of document.querySelectorAll('[data-language]')) {
-    button.setAttribute('aria-pressed', String(button.dataset.language === currentLanguage()));
-  }
   if (!state) return;
   const since = new Date(state.started_at).toLocaleString(currentLanguage());
   node('since').textContent = t('admin-since', { version: state.version, since });
@@ -81,9 +78,6 @@ node('predictions').addEventListener('click', (event) => {
   const id = event.target.closest('[data-forget]')?.dataset.forget;
   if (id) press(id);
 });
-for (const button of document.querySelectorAll('[data-language]')) {
-  button.addEventListener('click', () => setLanguage(button.dataset.language));
-}
 document.addEventListener('languagechange', draw);
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) refresh();
