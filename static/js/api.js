@@ -72,13 +72,13 @@ function readAnswer(status, header, text) {
   };
 }
 
-async function request(path, { headers, signal, timeout = ANSWER_TIMEOUT } = {}) {
+async function request(path, { method, headers, signal, timeout = ANSWER_TIMEOUT } = {}) {
   const control = new AbortController();
   const abort = () => control.abort();
   signal?.addEventListener('abort', abort);
   const timer = setTimeout(abort, timeout);
   try {
-    const response = await fetch(path, { headers, signal: control.signal });
+    const response = await fetch(path, { method, headers, signal: control.signal });
     return { response, body: await response.blob() };
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -108,13 +108,16 @@ export async function getPrediction(id, { wait = 0, signal } = {}) {
   return readAnswer(response.status, header, await body.text());
 }
 
-// An activation map; path from a prediction's links.
-export async function getPicture(path, signal) {
-  const { response, body } = await request(path, { signal });
+// The body of an answer, a blob; options: method, headers, signal, timeout.
+export async function fetchBody(path, options) {
+  const { response, body } = await request(path, options);
   if (response.ok) return body;
   const retryAfter = parseRetryAfter(response.headers.get('Retry-After'));
   throw problemFrom(parseJson(await body.text()), response.status, retryAfter);
 }
+
+// An activation map; path from a prediction's links.
+export const getPicture = (path, signal) => fetchBody(path, { signal });
 
 // XMLHttpRequest, as fetch does not tell how far an upload has come.
 // onProgress(share): 0..1.
