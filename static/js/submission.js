@@ -5,8 +5,9 @@
 //   any of them -> paused (with resumeAt) -> waiting, by itself
 //
 // It asks by the image's hash first, so that a repeat is never uploaded, unless
-// the service keeps to itself how it names images. What the service asks to be tried later is tried later, and said so. Every change
-// is a 'change' event; the card draws what it finds.
+// the service keeps to itself how it names images. What the service asks to be
+// tried later is tried later, and said so. Every change is a 'change' event; the
+// card draws what it finds.
 
 import { getPrediction, postImage, Problem, problemFrom } from './api.js';
 import { fileType } from './filetype.js';

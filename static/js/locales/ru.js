@@ -94,7 +94,6 @@ export default {
   'problem-list': 'Что может пойти не так',
   'footer': 'Convoy, распознавание картинок на своих машинах',
 
-
   // The admin page.
   'admin-title': 'Работа сервиса · Convoy',
   'admin-skip': 'К последним ответам',
@@ -142,6 +141,7 @@ export default {
   'admin-forget': 'Забыть',
   'admin-forget-sure': 'Точно забыть?',
   'admin-forgotten': 'Ответ забыт.',
+
   'problem.network': 'Связь прервалась.',
   'problem.offline': 'Нет сети. Продолжим, когда она появится.',
   'problem.heic': 'Это фото HEIC, сервис его не читает. Сохраните его как JPEG (iPhone: Настройки, Камера, Форматы, Наиболее совместимые).',
