@@ -1,115 +1,12 @@
-/* What only whoever runs the service may ask, without FastCGI and nginx. */
-#include "common/digest.h"
-#include "fcgi/route.h"
-#include "fcgi/service.h"
-#include "tests/unit/front_fixture.h"
+/* What only whoever runs the service may ask. */
+#include "tests/unit/service_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#define PREDICTIONS "/api/v1/predictions"
-#define PNG "\x89PNG\r\n\x1a\n"
-
-static struct front front;
-static struct fake_worker worker;
-static struct service service;
-static struct response answer;
-static json_t *doc;
-
-static int open_service(void **state) {
-    (void)state;
-    struct metrics *metrics = metrics_open();
-    front_prepare(&front);
-    struct dispatch_options options = front_options(&front);
-    options.schedule.metrics = metrics;
-    front_open_with(&front, &options);
-    fake_worker_open(&worker, front.endpoint);
-    service = (struct service){.limits = {.image_bytes = 2000,
-                                          .images = 3,
-                                          .pending = 4,
-                                          .wait_ms = 30000,
-                                          .lease_ms = 3000},
-                               .catalogue = front.catalogue,
-                               .waiters = front.waiters,
-                               .dispatch = front.dispatch,
-                               .metrics = metrics};
-    fake_worker_ready(&worker, "w1", "net", FRONT_VERSION, 5);
-    assert_true(FRONT_UNTIL(&front, stats.workers == 1));
-    return 0;
-}
-
-static int close_service(void **state) {
-    (void)state;
-    json_decref(doc);
-    doc = NULL;
-    response_free(&answer);
-    fake_worker_close(&worker);
-    front_close(&front);
-    metrics_close(service.metrics);
-    return 0;
-}
-
-static int end_group(void **state) {
-    (void)state;
-    front_end();
-    return 0;
-}
-
-/* ---- asking ---- */
-
-struct ask {
-    const char *method, *path, *query, *body, *origin, *site;
-};
-
-static int ask_with(struct ask ask) {
-    struct request request = {
-        .method = ask.method ? ask.method : "GET",
-        .path = ask.path,
-        .query = ask.query ? ask.query : "",
-        .content_type = "",
-        .prefer = "",
-        .if_none_match = "",
-        .host = "convoy.test",
-        .origin = ask.origin ? ask.origin : "",
-        .fetch_site = ask.site ? ask.site : "",
-        .id = "req-1",
-    };
-    struct body_gate *gate = body_gate_open(1 << 20);
-    size_t size = ask.body ? strlen(ask.body) : 0;
-    json_decref(doc);
-    response_free(&answer);
-    assert_int_equal(body_take(gate, size, &request.body), 0);
-    if (size)
-        memcpy(request.body.bytes, ask.body, size);
-    struct call call = {&service, front.store, &request, &answer};
-    route(&call);
-    metrics_request(service.metrics, request.route, answer.status);
-    body_free(&request.body);
-    body_gate_close(gate);
-    doc =
-        answer.body ? json_loadb(answer.body, answer.body_len, 0, NULL) : NULL;
-    return answer.status;
-}
-
-#define ASK(...) ask_with((struct ask){__VA_ARGS__})
 #define SUBMIT(bytes) ASK(.method = "POST", .path = PREDICTIONS, .body = bytes)
 
-static struct id id_of(const char *bytes) {
-    char sha256[DIGEST_HEX];
-    struct id id;
-    digest_sha256_hex(bytes, strlen(bytes), sha256);
-    id_make(sha256, FRONT_VERSION, &id);
-    return id;
-}
-
-static const char *path_of(const char *bytes) {
-    static char path[256];
-    snprintf(path, sizeof path, PREDICTIONS "/%s", id_of(bytes).text);
-    return path;
+static int open_with_worker(void **state) {
+    open_service(state);
+    ready(5);
+    return 0;
 }
 
 static void finish(const char *bytes) {
@@ -126,26 +23,30 @@ static json_int_t number(const char *object, const char *key) {
 
 static void forgetting_takes_results(void **state) {
     (void)state;
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1")), 404);
+    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
+                     404);
     finish(PNG "1");
-    assert_int_equal(ASK(.path = path_of(PNG "1")), 200);
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1")), 204);
+    assert_int_equal(ASK(.path = path_of(PNG "1", "")), 200);
+    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
+                     204);
     assert_null(answer.body);
-    assert_int_equal(ASK(.path = path_of(PNG "1")), 404);
+    assert_int_equal(ASK(.path = path_of(PNG "1", "")), 404);
 }
 
 static void forgetting_takes_jobs_too(void **state) {
     (void)state;
     assert_int_equal(SUBMIT(PNG "1"), 202);
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1")), 204);
-    assert_int_equal(ASK(.path = path_of(PNG "1")), 404);
-    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1")), 404);
+    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
+                     204);
+    assert_int_equal(ASK(.path = path_of(PNG "1", "")), 404);
+    assert_int_equal(ASK(.method = "DELETE", .path = path_of(PNG "1", "")),
+                     404);
 }
 
 static void forgetting_is_not_for_pages_of_other_sites(void **state) {
     (void)state;
     finish(PNG "1");
-    const char *path = path_of(PNG "1");
+    const char *path = path_of(PNG "1", "");
     assert_int_equal(
         ASK(.method = "DELETE", .path = path, .site = "cross-site"), 403);
     assert_string_equal(json_string_value(json_object_get(doc, "type")),
@@ -287,7 +188,7 @@ static void recent_predictions_are_listed(void **state) {
 }
 
 #define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, open_service, close_service)
+    cmocka_unit_test_setup_teardown(name, open_with_worker, close_service)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

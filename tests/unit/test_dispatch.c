@@ -309,15 +309,20 @@ static void dispatch_waits_while_redis_is_away(void **state) {
 
 /* ---- leases ---- */
 
-static void dispatch_adopts_what_a_dead_front_left(void **state) {
-    (void)state;
-    struct store_job left = {.id = front_id(7),
+/* A job whose front dies at once. */
+static void leave(unsigned n) {
+    struct store_job left = {.id = front_id(n),
                              .bytes = "left",
                              .size = 4,
                              .request = "req-1",
                              .created_ms = 1};
     struct store_state accepted;
     store_accept(front.store, &left, 1, 0, &accepted, NULL);
+}
+
+static void dispatch_adopts_what_a_dead_front_left(void **state) {
+    (void)state;
+    leave(7);
     assert_no_job(); /* no worker: another front may have one */
     ready(1);
     assert_job(7, 1, "left");
@@ -331,15 +336,8 @@ static void dispatch_adopts_all_that_a_dead_front_left(void **state) {
     struct dispatch_options options = front_options(&front);
     options.sweep_ms = 3000;
     front_open_with(&front, &options);
-    for (unsigned i = 0; i < 90; i++) {
-        struct store_job left = {.id = front_id(i),
-                                 .bytes = "left",
-                                 .size = 4,
-                                 .request = "req-1",
-                                 .created_ms = 1};
-        struct store_state accepted;
-        store_accept(front.store, &left, 1, 0, &accepted, NULL);
-    }
+    for (unsigned i = 0; i < 90; i++)
+        leave(i);
     ready(0);
     assert_true(FRONT_UNTIL(&front, stats.pending > 0));
     int64_t begun = clock_ms();
@@ -350,15 +348,9 @@ static void dispatch_adopts_all_that_a_dead_front_left(void **state) {
 static void dispatch_gives_up_what_had_its_attempts(void **state) {
     (void)state;
     struct prediction p;
-    struct store_job left = {.id = front_id(7),
-                             .bytes = "left",
-                             .size = 4,
-                             .request = "req-1",
-                             .created_ms = 1};
-    struct store_state accepted;
-    store_accept(front.store, &left, 1, 0, &accepted, NULL);
+    leave(7);
     for (int i = 0; i < 3; i++) {
-        struct store_claim claim = {.id = left.id};
+        struct store_claim claim = {.id = front_id(7)};
         store_claim_all(front.store, &claim, 1, 1, NULL);
         assert_int_equal(claim.claimed, 1);
     }
@@ -379,16 +371,11 @@ static void dispatch_takes_over_an_orphan_at_once(void **state) {
     struct dispatch_options options = front_options(&front);
     options.sweep_ms = 600000;
     front_open_with(&front, &options);
-    struct store_job left = {.id = front_id(7),
-                             .bytes = "left",
-                             .size = 4,
-                             .request = "req-1",
-                             .created_ms = 1};
-    struct store_state accepted;
-    store_accept(front.store, &left, 1, 0, &accepted, NULL);
+    leave(7);
     ready(1);
     assert_no_job();
-    dispatch_orphan(front.dispatch, &left.id);
+    struct id id = front_id(7);
+    dispatch_orphan(front.dispatch, &id);
     assert_job(7, 1, "left");
 }
 

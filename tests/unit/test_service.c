@@ -1,105 +1,12 @@
-/* The handlers, by way of the route table, without FastCGI. */
-#include "fcgi/service.h"
-
-#include "common/digest.h"
-#include "fcgi/route.h"
-#include "tests/unit/front_fixture.h"
+/* The handlers for everybody. */
+#include "tests/unit/service_fixture.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#define POST "/api/v1/predictions"
-#define PNG "\x89PNG\r\n\x1a\n"
 #define FORM "multipart/form-data; boundary=XX"
 #define PART "--XX\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n"
-
-static struct front front;
-static struct fake_worker worker;
-static struct service service;
-
-/* The last answer. */
-static struct response answer;
-static json_t *doc;
-
-static int open_service(void **state) {
-    (void)state;
-    front_open(&front);
-    fake_worker_open(&worker, front.endpoint);
-    service = (struct service){.limits = {.image_bytes = 2000,
-                                          .images = 3,
-                                          .pending = 4,
-                                          .wait_ms = 30000,
-                                          .lease_ms = 3000},
-                               .catalogue = front.catalogue,
-                               .waiters = front.waiters,
-                               .dispatch = front.dispatch};
-    return 0;
-}
-
-static int close_service(void **state) {
-    (void)state;
-    json_decref(doc);
-    doc = NULL;
-    response_free(&answer);
-    fake_worker_close(&worker);
-    front_close(&front);
-    return 0;
-}
-
-static int end_group(void **state) {
-    (void)state;
-    front_end();
-    return 0;
-}
-
-/* ---- asking ---- */
-
-struct ask {
-    const char *method, *path, *query, *type, *prefer, *none_match, *body;
-};
-
-static void ask_into(const struct ask *ask, struct store *store,
-                     struct response *response) {
-    struct request request = {
-        .method = ask->method ? ask->method : "GET",
-        .path = ask->path,
-        .query = ask->query ? ask->query : "",
-        .content_type = ask->type ? ask->type : "",
-        .prefer = ask->prefer ? ask->prefer : "",
-        .if_none_match = ask->none_match ? ask->none_match : "",
-        .host = "convoy.test",
-        .origin = "",
-        .fetch_site = "",
-        .id = "req-1",
-    };
-    struct body_gate *gate = body_gate_open(1 << 20);
-    size_t size = ask->body ? strlen(ask->body) : 0;
-    assert_int_equal(body_take(gate, size, &request.body), 0);
-    if (size)
-        memcpy(request.body.bytes, ask->body, size);
-    struct call call = {&service, store, &request, response};
-    route(&call);
-    body_free(&request.body);
-    body_gate_close(gate);
-}
-
-static int ask_with(struct ask ask) {
-    json_decref(doc);
-    response_free(&answer);
-    ask_into(&ask, front.store, &answer);
-    doc =
-        answer.body ? json_loadb(answer.body, answer.body_len, 0, NULL) : NULL;
-    return answer.status;
-}
-
-#define ASK(...) ask_with((struct ask){__VA_ARGS__})
-#define SUBMIT(...) ASK(.method = "POST", .path = POST, __VA_ARGS__)
+#define SUBMIT(...) ASK(.method = "POST", .path = PREDICTIONS, __VA_ARGS__)
 
 static const char *member(const char *key) {
     const char *text = json_string_value(json_object_get(doc, key));
@@ -118,26 +25,7 @@ static void assert_problem(const char *slug) {
     assert_string_equal(member("type"), type);
 }
 
-/* ---- a worker ---- */
-
-static void ready(uint32_t credits) {
-    fake_worker_ready(&worker, "w1", "net", FRONT_VERSION, credits);
-    assert_true(FRONT_UNTIL(&front, stats.workers == 1));
-}
-
-static struct id id_of(const char *bytes) {
-    char sha256[DIGEST_HEX];
-    struct id id;
-    digest_sha256_hex(bytes, strlen(bytes), sha256);
-    id_make(sha256, FRONT_VERSION, &id);
-    return id;
-}
-
-static const char *path_of(const char *bytes, const char *rest) {
-    static char path[256];
-    snprintf(path, sizeof path, POST "/%s%s", id_of(bytes).text, rest);
-    return path;
-}
+/* ---- what a worker does ---- */
 
 /* A result with a map of label 3, and one more label without. */
 static void finish(const char *bytes) {
@@ -201,10 +89,10 @@ static void route_names_the_methods_of_an_address(void **state) {
     (void)state;
     assert_int_equal(ASK(.path = "/nowhere"), 404);
     assert_problem("not-found");
-    assert_int_equal(ASK(.method = "PUT", .path = POST), 405);
+    assert_int_equal(ASK(.method = "PUT", .path = PREDICTIONS), 405);
     assert_problem("method-not-allowed");
     assert_string_equal(header("Allow"), "POST");
-    assert_int_equal(ASK(.method = "POST", .path = POST "/x"), 405);
+    assert_int_equal(ASK(.method = "POST", .path = PREDICTIONS "/x"), 405);
     assert_string_equal(header("Allow"), "GET, HEAD, DELETE");
     assert_int_equal(ASK(.method = "HEAD", .path = "/healthz"), 200);
 }
@@ -460,7 +348,7 @@ static void submission_ten_at_once_cost_one_inference(void **state) {
     ready(4);
     for (int i = 0; i < 10; i++) {
         askers[i].ask = (struct ask){.method = "POST",
-                                     .path = POST,
+                                     .path = PREDICTIONS,
                                      .body = PNG "1",
                                      .prefer = "wait=20"};
         pthread_create(&askers[i].thread, NULL, ask_apart, &askers[i]);
@@ -491,7 +379,7 @@ static void wait_ends_with_the_result(void **state) {
     (void)state;
     struct job_header job;
     struct asker asker = {.ask = {.method = "POST",
-                                  .path = POST,
+                                  .path = PREDICTIONS,
                                   .body = PNG "1",
                                   .prefer = "wait=99"}};
     ready(1);
@@ -540,7 +428,7 @@ static void wait_sees_results_of_other_fronts(void **state) {
 static void retrieval_tells_unfinished_from_unknown(void **state) {
     (void)state;
     ready(0);
-    assert_int_equal(ASK(.path = POST "/xyz"), 400);
+    assert_int_equal(ASK(.path = PREDICTIONS "/xyz"), 400);
     assert_problem("malformed-id");
     assert_int_equal(ASK(.path = path_of(PNG "1", "")), 404);
     assert_problem("unknown-prediction");
