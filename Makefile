@@ -130,7 +130,7 @@ $(BUILD)/tests/unit/test_alloc_%: WRAP = $(addprefix -Wl$(comma)--wrap=,\
 INTEGRATION := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integration/test_*.c))
 INTEGRATION_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out \
                    tests/integration/test_%,$(wildcard tests/integration/*.c)))
-$(INTEGRATION): %: %.o $(INTEGRATION_OBJ)
+$(INTEGRATION): %: %.o $(INTEGRATION_OBJ) $(call lib,common)
 	@mkdir -p $(@D) && echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lcurl -ljansson -lcrypto -ljpeg -lz -lzmq
 

@@ -1,5 +1,7 @@
 #include "tests/integration/http.h"
 
+#include "tests/integration/picture.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -148,6 +150,18 @@ void predict(const void *bytes, size_t size, struct reply *reply) {
                            .body = bytes,
                            .size = size},
          reply);
+}
+
+void predict_new(char *path, size_t size) {
+    struct picture picture;
+    struct reply reply;
+    picture_random(&picture, PICTURE_PNG);
+    predict(picture.bytes, picture.size, &reply);
+    assert_int_equal(reply.status, 200);
+    snprintf(path, size, "/api/v1/predictions/%s",
+             reply_text(&reply, "id", NULL));
+    reply_free(&reply);
+    picture_free(&picture);
 }
 
 /* Polls until `ended` says so or the time is over. */

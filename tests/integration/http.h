@@ -55,6 +55,10 @@ const char *reply_text(const struct reply *reply, ...)
 /* Posts an image, waiting up to 20 s for its prediction. */
 void predict(const void *bytes, size_t size, struct reply *reply);
 
+/* The same of an image that no one has seen before; the path of its prediction,
+ * which nobody has asked for yet. */
+void predict_new(char *path, size_t size);
+
 /* Polls until the prediction has ended, `seconds` at most. */
 void await(const char *id, int seconds, struct reply *reply);
 

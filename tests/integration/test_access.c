@@ -1,7 +1,6 @@
 /* Who gets to what: the wall around what is administrative, and the security
  * headers of every answer, errors too. */
 #include "tests/integration/http.h"
-#include "tests/integration/picture.h"
 #include "tests/integration/stack.h"
 
 #include <stdarg.h>
@@ -78,15 +77,9 @@ static void access_is_not_for_pages_of_other_sites(void **state) {
 
 static void access_forgotten_is_gone(void **state) {
     (void)state;
-    struct picture picture;
     struct reply reply;
     char path[256];
-    picture_random(&picture, PICTURE_PNG);
-    predict(picture.bytes, picture.size, &reply);
-    assert_int_equal(reply.status, 200);
-    snprintf(path, sizeof path, "/api/v1/predictions/%s",
-             reply_text(&reply, "id", NULL));
-    reply_free(&reply);
+    predict_new(path, sizeof path);
     http_get("/api/v1/admin/predictions?limit=1", &reply);
     json_t *last =
         json_array_get(json_object_get(reply.json, "predictions"), 0);
@@ -95,7 +88,6 @@ static void access_forgotten_is_gone(void **state) {
     reply_free(&reply);
     assert_int_equal(STATUS(.method = "DELETE", .path = path), 204);
     assert_int_equal(STATUS(.path = path), 404); /* not cached before */
-    picture_free(&picture);
 }
 
 /* ---- passwords ----------------------------------------------------------- */
@@ -120,10 +112,9 @@ static void await_metrics(const char *header, long status) {
     fail_msg("/metrics is not %ld after 10 s", status);
 }
 
-#define MAY                                                                    \
-    "Authorization: Basic b3BzOmNvcnJlY3QgaG9yc2U="         /* correct horse   \
-                                                             */
-#define MAY_NOT "Authorization: Basic b3BzOndyb25nIGhvcnNl" /* wrong horse */
+/* ops with "correct horse", and with "wrong horse". */
+#define MAY "Authorization: Basic b3BzOmNvcnJlY3QgaG9yc2U="
+#define MAY_NOT "Authorization: Basic b3BzOndyb25nIGhvcnNl"
 
 static void access_by_password(void **state) {
     (void)state;
@@ -182,7 +173,6 @@ static void access_to_redis_is_what_is_needed(void **state) {
         "SAVE",
         "MONITOR",
         "ACL LIST",
-
         "CLIENT LIST",
         "MODULE LIST",
         "REPLICAOF a 1",

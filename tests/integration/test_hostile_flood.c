@@ -2,6 +2,7 @@
  * Floods and slow clients from one address, which nginx limits, while another
  * is served as if nothing was.
  */
+#include "common/clock.h"
 #include "tests/integration/stack.h"
 #include "tests/integration/unharmed.h"
 #include "tests/integration/wire.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GOOD "127.0.0.2"
@@ -26,12 +26,6 @@
 
 static int ask(const char *text) {
     return wire_ask(GOOD, text, strlen(text));
-}
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 enum { SLOW = 200, FLOODS = 4, GOOD_REQUESTS = 60, LIMITED = 50 };
@@ -61,10 +55,10 @@ static int compare(const void *a, const void *b) {
 static double poll_p99(void) {
     double times[GOOD_REQUESTS];
     for (int i = 0; i < GOOD_REQUESTS; i++) {
-        double start = seconds();
+        double start = clock_seconds();
         assert_int_equal(ask("GET /api/v1/models HTTP/1.1\r\n" GATE "\r\n"),
                          200);
-        times[i] = (seconds() - start) * 1000;
+        times[i] = (clock_seconds() - start) * 1000;
     }
     qsort(times, GOOD_REQUESTS, sizeof *times, compare);
     return times[GOOD_REQUESTS * 99 / 100];
@@ -100,7 +94,7 @@ static void attack_leaves_good_clients_served(void **state) {
     (void)state;
     int fds[SLOW], kinds[FLOODS], open = SLOW;
     pthread_t threads[FLOODS];
-    double calm = poll_p99(), start = seconds();
+    double calm = poll_p99(), start = clock_seconds();
     open_slow(fds);
     atomic_store(&attacking, true);
     for (int i = 0; i < FLOODS; i++) {
@@ -110,12 +104,12 @@ static void attack_leaves_good_clients_served(void **state) {
     }
     double attacked = poll_p99();
     unharmed_after(state);
-    while (atomic_load(&limited) < LIMITED && seconds() < start + 30)
+    while (atomic_load(&limited) < LIMITED && clock_seconds() < start + 30)
         usleep(10000);
     atomic_store(&attacking, false);
     for (int i = 0; i < FLOODS; i++)
         pthread_join(threads[i], NULL);
-    while (open > 0 && seconds() < start + 60) {
+    while (open > 0 && clock_seconds() < start + 60) {
         open = drip(fds);
         sleep(1);
     }
@@ -123,7 +117,7 @@ static void attack_leaves_good_clients_served(void **state) {
                   "ms; of the flood %d were served, %d refused; %d slow "
                   "clients cut off after %.0f s\n",
                   calm, attacked, served, limited, SLOW - open,
-                  seconds() - start);
+                  clock_seconds() - start);
     assert_true(limited >= LIMITED);
     assert_int_equal(open, 0);
     assert_true(attacked < 5000); /* bounded, on whatever machine */

@@ -2,6 +2,7 @@
  * Requests that are no good: each is refused with a status that says so, and
  * no part is harmed.
  */
+#include "common/clock.h"
 #include "tests/integration/http.h"
 #include "tests/integration/picture.h"
 #include "tests/integration/stack.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GOOD "127.0.0.1"
@@ -25,12 +25,6 @@
 
 static int ask(const char *text) {
     return wire_ask(GOOD, text, strlen(text));
-}
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void http_lengths(void **state) {
@@ -192,10 +186,10 @@ static void http_ten_thousand_parts(void **state) {
                              "boundary=edge\r\nContent-Length: %d\r\n\r\n%s",
                         used, body);
     assert_true(size > 0);
-    double start = seconds();
+    double start = clock_seconds();
     int status = wire_ask(GOOD, request, (size_t)size);
     print_message("10,000 parts: %d after %.0f ms\n", status,
-                  (seconds() - start) * 1000);
+                  (clock_seconds() - start) * 1000);
     assert_int_equal(status, 400);
     free(body);
     free(request);

@@ -1,7 +1,6 @@
 /* What nginx does by itself: the page, headers, caching, a front that is
  * away. */
 #include "tests/integration/http.h"
-#include "tests/integration/picture.h"
 #include "tests/integration/stack.h"
 
 #include <stdarg.h>
@@ -57,15 +56,9 @@ static void site_security_headers(void **state) {
 
 static void site_keeps_finished_predictions(void **state) {
     (void)state;
-    struct picture picture;
     struct reply reply;
     char path[256];
-    picture_random(&picture, PICTURE_PNG);
-    predict(picture.bytes, picture.size, &reply);
-    assert_int_equal(reply.status, 200);
-    snprintf(path, sizeof path, "/api/v1/predictions/%s",
-             reply_text(&reply, "id", NULL));
-    reply_free(&reply);
+    predict_new(path, sizeof path);
     assert_int_equal(await_status(path, 200, 5), 0);
     stack_signal("front", SIGSTOP);
     http_get(path, &reply);
@@ -73,7 +66,6 @@ static void site_keeps_finished_predictions(void **state) {
     assert_int_equal(reply.status, 200);
     assert_header(&reply, "Cache-Control", "immutable");
     reply_free(&reply);
-    picture_free(&picture);
 }
 
 static void site_front_away(void **state) {

@@ -29,11 +29,7 @@ int unharmed_after(void **state) {
         if (pids[i] != stack_pid(parts[i]))
             fail_msg("%s has died", parts[i]);
     picture_random(&picture, PICTURE_PNG);
-    http(&(struct request){.path = "/api/v1/predictions",
-                           .headers = {"Prefer: wait=20"},
-                           .body = picture.bytes,
-                           .size = picture.size},
-         &reply);
+    predict(picture.bytes, picture.size, &reply);
     assert_int_equal(reply.status, 200);
     assert_string_equal(reply_text(&reply, "status", NULL), "succeeded");
     reply_free(&reply);
