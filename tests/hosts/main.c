@@ -62,6 +62,11 @@ static const struct scenario scenarios[] = {
      1,
      {"load 500", "kill f2", "load 1500", "mend f2", "start f2", "sees f2 3",
       "load 500"}},
+    /* For longer than it takes to ask again: what is known stays known. */
+    {"dns-away",
+     PACE_STRICT,
+     0,
+     {"cut dns", "load 6500", "mend dns", "load 500"}},
     {"members-change",
      PACE_STRICT,
      0,
