@@ -299,6 +299,24 @@ static void operation_models(void **state) {
     reply_free(&all);
 }
 
+/* As Prometheus's own tool reads them; it says what it does not like. */
+static void operation_metrics_are_well_formed(void **state) {
+    (void)state;
+    struct reply reply;
+    if (system("command -v promtool >/dev/null") != 0) {
+        print_message("skipped: there is no promtool (package prometheus)\n");
+        skip();
+    }
+    http_get("/metrics", &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "convoy_http_requests_total{"));
+    FILE *tool = popen("promtool check metrics", "w");
+    assert_non_null(tool);
+    assert_int_equal(fwrite(reply.body, 1, reply.size, tool), reply.size);
+    assert_int_equal(pclose(tool), 0);
+    reply_free(&reply);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     stack_enter(argv);
@@ -318,6 +336,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(request_id_made_where_bad),
         cmocka_unit_test(operation_health),
         cmocka_unit_test(operation_models),
+        cmocka_unit_test(operation_metrics_are_well_formed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
