@@ -76,6 +76,43 @@ static void run_gather(struct op_call *call) {
         }
 }
 
+/* ---- index by number ----------------------------------------------------- */
+
+/* Each index stands where its number does, but along the axis. */
+static bool indices_fit(const struct tensor *indices, const struct tensor *x,
+                        int axis) {
+    bool fits = indices->rank == x->rank;
+    for (int i = 0; fits && i < x->rank; i++)
+        fits = i == axis || indices->dims[i] <= x->dims[i];
+    return fits;
+}
+
+/* A walk over the indices, in their order. */
+struct walk {
+    const struct tensor *x, *indices;
+    int axis;
+    size_t done;
+    int64_t at[NN_MAX_RANK];
+    ptrdiff_t strides[NN_MAX_RANK];
+};
+
+static struct walk walk_of(const struct op_call *call) {
+    struct walk w = {.x = call->inputs[0], .indices = call->inputs[1]};
+    op_axis(node_int(call->node, "axis", 0), w.x->rank, &w.axis, NULL);
+    strided_of_tensor(w.strides, w.x);
+    return w;
+}
+
+/* Where in x, in numbers, the next index leads; -1: outside. */
+static ptrdiff_t walk_next(struct walk *w) {
+    const int64_t index = index_at(w->indices, w->done++, w->x->dims[w->axis]);
+    ptrdiff_t offset = index * w->strides[w->axis];
+    for (int k = 0; k < w->x->rank; k++)
+        offset += k == w->axis ? 0 : w->at[k] * w->strides[k];
+    dims_step(w->at, w->indices->dims, w->x->rank);
+    return index < 0 ? -1 : offset;
+}
+
 static int infer_gather_elements(struct op_call *call, struct err *err) {
     const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
     int axis;
@@ -83,37 +120,24 @@ static int infer_gather_elements(struct op_call *call, struct err *err) {
     if (op_axis(node_int(call->node, "axis", 0), x->rank, &axis, err) < 0 ||
         check_indices(call, axis, err) < 0)
         return -1;
-    bool fits = indices->rank == x->rank;
-    for (int i = 0; fits && i < x->rank; i++)
-        fits = i == axis || indices->dims[i] <= x->dims[i];
-    if (!fits)
+    if (!indices_fit(indices, x, axis))
         return err_set(err, "GatherElements' indices have a larger shape than "
                             "its input");
     return op_output(call, 0, x->type, x->rank, indices->dims, err);
 }
 
-/* Walks the indices; tensor 1 is the input's row that they pick from. */
 static void run_gather_elements(struct op_call *call) {
     const struct tensor *x = call->inputs[0], *indices = call->inputs[1];
     const size_t size = type_size(x->type);
     char *out = call->outputs[0].data;
-    ptrdiff_t strides[NN_MAX_RANK];
-    int64_t at[NN_MAX_RANK] = {0};
-    int axis;
+    struct walk walk = walk_of(call);
 
-    op_axis(node_int(call->node, "axis", 0), x->rank, &axis, NULL);
-    strided_of_tensor(strides, x);
-    for (size_t i = 0; i < tensor_count(indices); i++) {
-        const int64_t index = index_at(indices, i, x->dims[axis]);
-        ptrdiff_t offset = index * strides[axis];
-        for (int k = 0; k < x->rank; k++)
-            offset += k == axis ? 0 : at[k] * strides[k];
-        if (index < 0)
-            memset(out + i * size, 0, size);
+    for (size_t i = 0; i < tensor_count(indices); i++, out += size) {
+        const ptrdiff_t at = walk_next(&walk);
+        if (at < 0)
+            memset(out, 0, size);
         else
-            memcpy(out + i * size,
-                   (const char *)x->data + offset * (ptrdiff_t)size, size);
-        dims_step(at, indices->dims, x->rank);
+            memcpy(out, (const char *)x->data + at * (ptrdiff_t)size, size);
     }
 }
 
@@ -316,11 +340,8 @@ static int infer_scatter_elements(struct op_call *call, struct err *err) {
     if (op_axis(node_int(call->node, "axis", 0), x->rank, &axis, err) < 0 ||
         check_indices(call, axis, err) < 0)
         return -1;
-    bool fits =
-        indices->rank == x->rank && tensor_same_shape(indices, call->inputs[2]);
-    for (int i = 0; fits && i < x->rank; i++)
-        fits = i == axis || indices->dims[i] <= x->dims[i];
-    if (!fits)
+    if (!indices_fit(indices, x, axis) ||
+        !tensor_same_shape(indices, call->inputs[2]))
         return err_set(err,
                        "%s's indices have a larger shape than its input, or "
                        "another one than its updates",
@@ -334,22 +355,13 @@ static void run_scatter_elements(struct op_call *call) {
     const enum reduction how = reduction_of(call);
     const size_t size = type_size(x->type);
     char *out = call->outputs[0].data;
-    ptrdiff_t strides[NN_MAX_RANK];
-    int64_t at[NN_MAX_RANK] = {0};
-    int axis;
+    struct walk walk = walk_of(call);
 
-    op_axis(node_int(call->node, "axis", 0), x->rank, &axis, NULL);
-    strided_of_tensor(strides, x);
     memcpy(out, x->data, tensor_bytes(x));
-    for (size_t i = 0; i < tensor_count(indices); i++) {
-        const int64_t index = index_at(indices, i, x->dims[axis]);
-        ptrdiff_t offset = index * strides[axis];
-        for (int k = 0; k < x->rank; k++)
-            offset += k == axis ? 0 : at[k] * strides[k];
-        if (index >= 0)
-            put(out + offset * (ptrdiff_t)size, from + i * size, x->type, 1,
-                how);
-        dims_step(at, indices->dims, x->rank);
+    for (size_t i = 0; i < tensor_count(indices); i++, from += size) {
+        const ptrdiff_t at = walk_next(&walk);
+        if (at >= 0)
+            put(out + at * (ptrdiff_t)size, from, x->type, 1, how);
     }
 }
 
