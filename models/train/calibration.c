@@ -1,5 +1,7 @@
 #include "models/train/calibration.h"
 
+#include "models/train/loss.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -25,17 +27,9 @@ double calibration_error(const struct calibration *c) {
     return images > 0 ? gaps / images : 0;
 }
 
-static int largest(const float *values, int count) {
-    int best = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[best])
-            best = i;
-    return best;
-}
-
 int calibration_softmax(const float *logits, int classes, double temperature,
                         double *p) {
-    int best = largest(logits, classes);
+    int best = loss_best(logits, classes);
     double sum = 0;
     for (int i = 0; i < classes; i++) {
         p[i] = exp((double)(logits[i] - logits[best]) / temperature);
@@ -59,7 +53,7 @@ void calibration_measure(struct calibration *c, const float *logits,
                          const uint16_t *labels, int n, int classes,
                          double temperature) {
     for (int image = 0; image < n; image++, logits += classes) {
-        int best = largest(logits, classes);
+        int best = loss_best(logits, classes);
         calibration_add(c, top_score(logits, classes, best, temperature),
                         best == labels[image]);
     }
@@ -69,7 +63,7 @@ void calibration_measure(struct calibration *c, const float *logits,
  * mean under the softmax less that under the target. */
 static double slope(const float *logits, int classes, int label, double target,
                     double coldness) {
-    int best = largest(logits, classes);
+    int best = loss_best(logits, classes);
     double sum = 0, expected = 0, others = 0;
     for (int i = 0; i < classes; i++) {
         double z = (double)(logits[i] - logits[best]);
@@ -119,7 +113,7 @@ double calibration_threshold(const float *logits, const uint16_t *labels, int n,
     double *scores = malloc(((size_t)n + 1) * sizeof *scores), threshold = 0;
     int right = 0;
     for (int image = 0; scores && image < n; image++, logits += classes) {
-        int best = largest(logits, classes);
+        int best = loss_best(logits, classes);
         if (best == labels[image])
             scores[right++] = top_score(logits, classes, best, temperature);
     }

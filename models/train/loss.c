@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-static int largest(const float *values, int count) {
+int loss_best(const float *logits, int classes) {
     int best = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[best])
+    for (int i = 1; i < classes; i++)
+        if (logits[i] > logits[best])
             best = i;
     return best;
 }
@@ -19,7 +19,7 @@ void loss_softmax(const float *logits, const uint16_t *labels, int n,
     double on = 1 - (double)smoothing + off;
 
     for (int image = 0; image < n; image++, logits += classes) {
-        int best = largest(logits, classes), class = labels[image];
+        int best = loss_best(logits, classes), class = labels[image];
         bool none = class == LOSS_NO_CLASS;
         double weight = weights && !none ? (double)weights[class] : 1;
         double top = (double)logits[best], sum = 0;

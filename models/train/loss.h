@@ -28,4 +28,7 @@ void loss_softmax(const float *logits, const uint16_t *labels, int n,
                   int classes, float smoothing, const float *weights,
                   float *gradient, struct loss *loss);
 
+/* The class of the greatest logit; of equal ones the first. */
+int loss_best(const float *logits, int classes);
+
 #endif
