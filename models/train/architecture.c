@@ -10,22 +10,43 @@ static void add(struct architecture *a, struct layer_spec row) {
 static void add_norm(struct architecture *a) {
     add(a, (struct layer_spec){
                .kind = &layer_batchnorm, .lr_scale = 64, .momentum = 0.6f});
+}
+
+static struct layer_spec conv3(int channels) {
+    return (struct layer_spec){
+        .kind = &layer_conv, .channels = channels, .kernel = 3, .padding = 1};
+}
+
+/* The first convolution of a block, halving the image where `pool` says so. */
+static void add_entry(struct architecture *a, int channels, bool pool) {
+    add(a, conv3(channels));
+    if (pool)
+        add(a, (struct layer_spec){.kind = &layer_maxpool, .kernel = 2});
+    add_norm(a);
     add(a, (struct layer_spec){.kind = &layer_gelu});
 }
 
 static void add_block(struct architecture *a, int channels, bool pool) {
-    struct layer_spec conv = {
-        .kind = &layer_conv, .channels = channels, .kernel = 3, .padding = 1};
-    add(a, conv);
-    if (pool)
-        add(a, (struct layer_spec){.kind = &layer_maxpool, .kernel = 2});
-    add_norm(a);
-    add(a, conv);
-    add_norm(a);
+    add_entry(a, channels, pool);
+    add_entry(a, channels, false);
 }
 
-static void make_airbench(struct architecture *a, double width, int classes) {
-    static const int widths[] = {64, 256, 256};
+static void add_residual_block(struct architecture *a, int channels,
+                               bool pool) {
+    add_entry(a, channels, pool);
+    int entry = a->rows - 1;
+    add_entry(a, channels, false);
+    add(a, conv3(channels));
+    add_norm(a);
+    add(a, (struct layer_spec){.kind = &layer_residual,
+                               .shortcut = a->rows - entry});
+    add(a, (struct layer_spec){.kind = &layer_gelu});
+}
+
+typedef void add_block_fn(struct architecture *a, int channels, bool pool);
+
+static void make(struct architecture *a, const int widths[3], double width,
+                 add_block_fn *block, int classes) {
     add(a, (struct layer_spec){.kind = &layer_conv,
                                .channels = 24,
                                .kernel = 2,
@@ -34,7 +55,7 @@ static void make_airbench(struct architecture *a, double width, int classes) {
                                .bias_epochs = 3});
     add(a, (struct layer_spec){.kind = &layer_gelu});
     for (int i = 0; i < 3; i++)
-        add_block(a, (int)lround(widths[i] * width), i < 2);
+        block(a, (int)lround(widths[i] * width), i < 2);
     add(a, (struct layer_spec){.kind = &layer_global_average});
     add(a, (struct layer_spec){
                .kind = &layer_linear, .channels = classes, .scale = 1.0f / 3});
@@ -42,9 +63,11 @@ static void make_airbench(struct architecture *a, double width, int classes) {
 
 static const struct {
     const char *name;
-    void (*make)(struct architecture *a, double width, int classes);
+    int widths[3]; /* channels of the blocks */
+    add_block_fn *block;
 } architectures[] = {
-    {"airbench", make_airbench},
+    {"airbench", {64, 256, 256}, add_block},
+    {"airbench-residual", {96, 272, 272}, add_residual_block},
 };
 
 int architecture_make(struct architecture *a, const char *name, double width,
@@ -52,8 +75,12 @@ int architecture_make(struct architecture *a, const char *name, double width,
     *a = (struct architecture){0};
     for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
         if (strcmp(architectures[i].name, name) == 0) {
-            architectures[i].make(a, width, classes);
+            make(a, architectures[i].widths, width, architectures[i].block,
+                 classes);
             return 0;
         }
-    return err_set(err, "no architecture is called \"%s\"", name);
+    return err_set(err,
+                   "no architecture is called \"%s\": airbench and "
+                   "airbench-residual are there",
+                   name);
 }

@@ -11,6 +11,10 @@
  * Two changes, so that the network shows where it looks: it ends in a global
  * average and a linear layer, which makes class activation maps exact, and the
  * last block does not pool, so that a map has 7x7 cells, not 3x3.
+ *
+ * airbench-residual: the same with the blocks of airbench96: a third
+ * convolution, and a shortcut around the last two. Its channels are fewer than
+ * there, so that the file stays below 16 MiB.
  */
 #ifndef CONVOY_TRAIN_ARCHITECTURE_H
 #define CONVOY_TRAIN_ARCHITECTURE_H

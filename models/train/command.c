@@ -28,7 +28,7 @@ static const struct settings photo_defaults = {
 /* Rows SETTINGS..SETTINGS_END-1 are kept in checkpoints; AUGMENT..AUGMENT_END-1
  * of them are what --augment lists by name. */
 enum {
-    SETTINGS = 5,
+    SETTINGS = 6,
     AUGMENT = SETTINGS + 11,
     AUGMENT_END = AUGMENT + 4,
     SETTINGS_END = AUGMENT_END + 4,
@@ -50,6 +50,9 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
         {"scratch", NULL, OPTION_FLAG, &c->scratch, 0, 0,
          "start photos from nothing instead: for thousands of "
          "pictures unlike photographs"},
+        {"architecture", "NAME", OPTION_TEXT, &c->architecture, 0, 0,
+         "of a network from nothing: airbench, or airbench-residual, deeper "
+         "and twice the work"},
 
         {"size", "PIXELS", OPTION_INT, &s->side, 0, 512,
          "side of the network's input for photos; 0: 48, or 32 "
@@ -203,6 +206,9 @@ static enum options_result read_over(struct command *c, int argc, char **argv,
     enum options_result result = options_read(&options, argc, argv, err);
     if (result == OPTIONS_RUN && apply_augment(c, err) < 0)
         result = OPTIONS_BAD;
+    if (c->architecture)
+        snprintf(c->settings.architecture, sizeof c->settings.architecture,
+                 "%s", c->architecture);
     c->settings.seed = (uint64_t)c->seed;
     c->settings.no_flip = !c->flip;
     c->resume |= c->export;
@@ -270,9 +276,15 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* The features that a run began with are in its checkpoint. */
-static int compare_beginning(const struct command *c, struct err *err) {
-    const char *from = c->settings.from;
+/* The features and the network that a run began with are in its checkpoint. */
+static int compare_beginning(const struct command *c,
+                             const struct settings *kept, struct err *err) {
+    const char *from = kept->from;
+    if (strcmp(c->settings.architecture, kept->architecture) != 0)
+        return err_set(err,
+                       "--architecture %s: the run to resume has %s; leave the "
+                       "option out, or start anew in another folder",
+                       c->architecture, kept->architecture);
     if ((c->from && strcmp(base_name(c->from), from) != 0) ||
         (c->scratch && *from))
         return err_set(err,
@@ -293,7 +305,7 @@ int command_resume(struct command *c, const char *checkpoint, int argc,
     c->seed = kept.seed;
     c->flip = kept.flip;
     if (read_over(c, argc, argv, err) != OPTIONS_RUN ||
-        compare_beginning(c, err) < 0)
+        compare_beginning(c, &kept.settings, err) < 0)
         return -1;
     return compare_settings(c, &kept, err);
 }
@@ -360,8 +372,9 @@ void command_text(struct command *c, char text[COMMAND_TEXT]) {
     fprintf(out, " \\\n        --out %s", base_name(c->out));
     if (*c->settings.from)
         fprintf(out, " --from %s", c->settings.from);
-    else if (c->folder)
-        fprintf(out, " --scratch");
+    else
+        fprintf(out, "%s --architecture %s", c->folder ? " --scratch" : "",
+                c->settings.architecture);
     for (int i = SETTINGS; i < SETTINGS_END; i++) {
         char value[32];
         bool flag = rows[i].kind == OPTION_FLAG;

@@ -25,7 +25,7 @@
 struct command {
     struct settings settings; /* 0 or -1: by the data, command_fit() */
     int seed, flip;           /* of settings, as options have them */
-    const char *folder, *out, *from;
+    const char *folder, *out, *from, *architecture;
     struct option_list files, augment;
     double temperature; /* 0: to be fitted */
     int threads;

@@ -13,11 +13,12 @@ struct exporter {
     struct onnx_writer *writer;
     const struct network *net;
     double temperature;
-    int layer;         /* that is being written */
-    int number;        /* of its kind, from 1; names have it */
-    char tensor[NAME]; /* what the next node reads */
-    bool gelu_known;   /* its constants are there */
-    bool *folded;      /* by layer: went into an earlier one */
+    int layer;             /* that is being written */
+    int number;            /* of its kind, from 1; names have it */
+    char tensor[NAME];     /* what the next node reads */
+    char (*outputs)[NAME]; /* by layer: the tensor that it wrote */
+    bool gelu_known;       /* its constants are there */
+    bool *folded;          /* by layer: went into an earlier one */
 };
 
 /* "conv3.weight": a tensor or node of the layer that is being written. */
@@ -172,6 +173,11 @@ static void write_global_average(struct exporter *e, struct layer *l) {
     add_node(e, "GlobalAveragePool", "", NULL);
 }
 
+static void write_residual(struct exporter *e, struct layer *l) {
+    const char *shortcut = e->outputs[e->layer - l->spec.shortcut];
+    add_node(e, "Add", "", (const char *[]){shortcut, NULL});
+}
+
 /* (H*W*C, K) -> (K, C*H*W): ONNX flattens channels first. */
 static void write_matrix(const struct layer *l, float scale, float *out) {
     int c = l->in.channels, k = l->out.channels;
@@ -215,6 +221,7 @@ static const struct row {
     {&layer_batchnorm, write_batchnorm},
     {&layer_gelu, write_gelu},
     {&layer_maxpool, write_maxpool},
+    {&layer_residual, write_residual},
     {&layer_linear, write_linear},
     {&layer_global_average, write_global_average},
 };
@@ -240,6 +247,7 @@ static int write_layers(struct exporter *e, struct err *err) {
         e->number = ++numbers[row];
         if (!e->folded[i])
             rows[row].write(e, l);
+        memcpy(e->outputs[i], e->tensor, NAME);
     }
     return 0;
 }
@@ -255,8 +263,9 @@ void *export_onnx(const struct network *net, const char *graph,
         return NULL;
     }
     e.folded = calloc((size_t)net->layers_count, sizeof *e.folded);
+    e.outputs = calloc((size_t)net->layers_count, sizeof *e.outputs);
     e.writer = onnx_writer_open(graph, err);
-    if (!e.folded || !e.writer) {
+    if (!e.folded || !e.outputs || !e.writer) {
         err_set(err, "no memory to export %d layers", net->layers_count);
         goto fail;
     }
@@ -271,5 +280,6 @@ void *export_onnx(const struct network *net, const char *graph,
 fail:
     onnx_writer_close(e.writer);
     free(e.folded);
+    free(e.outputs);
     return bytes;
 }

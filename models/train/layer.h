@@ -72,6 +72,7 @@ struct layer_spec {
     const struct layer_kind *kind;
     int channels; /* of the output */
     int kernel, stride, padding;
+    int shortcut; /* residual: adds the output of so many rows before it */
     bool bias;
     bool whiten;     /* conv: weights come from the training images, frozen */
     int bias_epochs; /* conv: bias is frozen after these; 0: never */
@@ -87,9 +88,11 @@ struct layer {
     int batch_max;
     int params_count;
     struct param params[LAYER_PARAMS_MAX];
-    size_t work_size; /* floats of scratch a thread needs */
-    bool needs_dx;    /* somebody before it learns */
-    void *state;      /* the kind's own */
+    size_t work_size;      /* floats of scratch a thread needs */
+    bool needs_dx;         /* somebody before it learns */
+    const float *shortcut; /* residual: (batch, in), of the earlier layer, */
+    float *shortcut_grad;  /* and what flows back to it; the network's */
+    void *state;           /* the kind's own */
 };
 
 struct layer_kind {
@@ -128,6 +131,7 @@ extern const struct layer_kind layer_conv;
 extern const struct layer_kind layer_batchnorm;
 extern const struct layer_kind layer_maxpool;
 extern const struct layer_kind layer_gelu;
+extern const struct layer_kind layer_residual;
 extern const struct layer_kind layer_global_average;
 extern const struct layer_kind layer_linear;
 

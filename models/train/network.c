@@ -14,6 +14,19 @@ void network_slice(int n, int index, struct slice *slice) {
 
 /* ---- opening ------------------------------------------------------------- */
 
+/* The shortcut into layer i. */
+static int check_shortcut(const struct network *net, int i, struct err *err) {
+    int from = i - net->layers[i].spec.shortcut;
+    if (from < 0 || memcmp(&net->layers[from].out, &net->layers[i].in,
+                           sizeof net->layers[i].in) != 0)
+        return err_set(err,
+                       "layer %d (%s): nothing of its shape is %d layers "
+                       "before it",
+                       i, net->layers[i].kind->name,
+                       net->layers[i].spec.shortcut);
+    return 0;
+}
+
 static int plan_layers(struct network *net, const struct layer_spec *table,
                        struct err *err) {
     struct shape shape = net->input;
@@ -25,6 +38,8 @@ static int plan_layers(struct network *net, const struct layer_spec *table,
         l->batch_max = net->batch_max;
         if (l->kind->plan(l, err) < 0)
             return err_prefix(err, "layer %d (%s)", i, l->kind->name);
+        if (l->spec.shortcut > 0 && check_shortcut(net, i, err) < 0)
+            return -1;
         shape = l->out;
         for (int p = 0; p < l->params_count; p++)
             net->count += l->params[p].count;
@@ -55,8 +70,27 @@ static float *new_batch(const struct network *net, struct shape shape) {
     return malloc((size_t)net->batch_max * shape_size(shape) * sizeof(float));
 }
 
-/* Which outputs are kept: those that the next layer's backward pass, or the
- * caller, reads. */
+static bool feeds_shortcut(const struct network *net, int layer) {
+    for (int i = layer + 1; i < net->layers_count; i++)
+        if (net->layers[i].spec.shortcut == i - layer)
+            return true;
+    return false;
+}
+
+/* Memory for the shortcut into layer i, whose source is kept by now. */
+static int place_shortcut(struct network *net, int i) {
+    struct layer *l = &net->layers[i];
+    int from = i - l->spec.shortcut;
+    if (l->spec.shortcut == 0)
+        return 0;
+    net->shortcut_grads[from] = new_batch(net, l->in);
+    l->shortcut = net->kept[from];
+    l->shortcut_grad = net->shortcut_grads[from];
+    return l->shortcut_grad ? 0 : -1;
+}
+
+/* Which outputs are kept: those that the next layer's backward pass, a
+ * shortcut, or the caller reads. */
 static int place_tensors(struct network *net, struct err *err) {
     size_t largest = shape_size(net->input), work = 0;
     int last = net->layers_count - 1;
@@ -67,7 +101,8 @@ static int place_tensors(struct network *net, struct err *err) {
             largest = shape_size(l->out);
         if (l->work_size > work)
             work = l->work_size;
-        if (i == last || net->layers[i + 1].kind->keeps_input) {
+        if (i == last || net->layers[i + 1].kind->keeps_input ||
+            feeds_shortcut(net, i)) {
             net->kept[i] = new_batch(net, l->out);
             if (!net->kept[i])
                 goto fail;
@@ -77,6 +112,8 @@ static int place_tensors(struct network *net, struct err *err) {
             if (!net->kept_grads[i])
                 goto fail;
         }
+        if (place_shortcut(net, i) < 0)
+            goto fail;
     }
     size_t slice_images = (size_t)net->batch_max / LAYER_SLICES + 1;
     net->slice_floats = slice_images * largest;
@@ -108,7 +145,9 @@ struct network *network_open(const struct layer_spec *table, int rows,
     net->layers = calloc((size_t)rows, sizeof *net->layers);
     net->kept = calloc((size_t)rows, sizeof *net->kept);
     net->kept_grads = calloc((size_t)rows, sizeof *net->kept_grads);
-    if (!net->layers || !net->kept || !net->kept_grads) {
+    net->shortcut_grads = calloc((size_t)rows, sizeof *net->shortcut_grads);
+    if (!net->layers || !net->kept || !net->kept_grads ||
+        !net->shortcut_grads) {
         err_set(err, "no memory for %d layers", rows);
         goto fail;
     }
@@ -137,10 +176,12 @@ void network_free(struct network *net) {
             l->kind->close(l);
         free(net->kept[i]);
         free(net->kept_grads[i]);
+        free(net->shortcut_grads[i]);
     }
     free(net->layers);
     free(net->kept);
     free(net->kept_grads);
+    free(net->shortcut_grads);
     free(net->values);
     free(net->grads);
     free(net->momentum);
@@ -291,6 +332,19 @@ static void loss_slice(void *arg, int item, int thread) {
                  &job->losses[item]);
 }
 
+/* Layer i's output went further than to the layer after it: `grad` becomes
+ * the sum of what both paths bring back. */
+static void add_shortcut(const struct network *net, int i,
+                         const struct slice *s, float *grad) {
+    const struct layer *l = &net->layers[i];
+    if (!net->shortcut_grads[i])
+        return;
+    const float *more = part(net->shortcut_grads[i], l->out, s);
+    size_t count = (size_t)s->count * shape_size(l->out);
+    for (size_t k = 0; k < count; k++)
+        grad[k] += more[k];
+}
+
 /* Layers from..to+1 downwards; `to`, if there is one, is only gathered. */
 static void backward_slice(void *arg, int item, int thread) {
     struct job *job = arg;
@@ -312,6 +366,8 @@ static void backward_slice(void *arg, int item, int thread) {
         l->kind->backward(l, &s, kept_input(net, i, &s), dy, dx);
         if (!dx)
             return;
+        if (i > 0)
+            add_shortcut(net, i - 1, &s, dx);
         dy = dx;
     }
     if (job->to >= 0)

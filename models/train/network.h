@@ -41,11 +41,13 @@ struct network {
     const float *class_weights; /* (classes) in the loss; borrowed, or NULL */
 
     /* The rest is network.c's own. */
-    float *batch;       /* (batch_max, input) */
-    float **kept;       /* by layer: its output, or NULL */
-    float **kept_grads; /* by layer: gradient of its output, or NULL */
-    float *logit_grads; /* (batch_max, output) */
-    float *scratch;     /* by thread */
+    float *batch;           /* (batch_max, input) */
+    float **kept;           /* by layer: its output, or NULL */
+    float **kept_grads;     /* by layer: gradient of its output, or NULL */
+    float **shortcut_grads; /* by layer: the part of it that arrives by a
+                               shortcut, or NULL */
+    float *logit_grads;     /* (batch_max, output) */
+    float *scratch;         /* by thread */
     size_t scratch_each, slice_floats, work_floats;
 };
 

@@ -144,6 +144,13 @@ static int open_model(struct run *run, struct err *err) {
         return err_set(err,
                        "--width %g: %s has %g; a width goes with --scratch",
                        c->settings.width, run->model.name, run->model.width);
+    if (c->architecture &&
+        strcmp(c->architecture, run->model.architecture) != 0)
+        return err_set(err,
+                       "--architecture %s: %s is %s; an architecture goes with "
+                       "--scratch",
+                       c->architecture, run->model.name,
+                       run->model.architecture);
     strcpy(c->settings.architecture, run->model.architecture);
     strcpy(c->settings.from, run->model.name);
     c->settings.width = run->model.width;

@@ -6,7 +6,8 @@
 #include "models/train/export.h"
 #include "onnx.pb-c.h"
 
-/* Norms behind a convolution, behind a maximum, and where neither is. */
+/* Norms behind a convolution, behind a maximum, and where neither is; a
+ * shortcut from where one was folded away. */
 static const struct layer_spec table[] = {
     {.kind = &layer_conv, .channels = 5, .kernel = 2, .bias = true},
     {.kind = &layer_gelu},
@@ -22,6 +23,9 @@ static const struct layer_spec table[] = {
      .padding = 1,
      .bias = true},
     {.kind = &layer_batchnorm, .momentum = 0.6f},
+    {.kind = &layer_conv, .channels = 6, .kernel = 3, .padding = 1},
+    {.kind = &layer_batchnorm, .momentum = 0.6f},
+    {.kind = &layer_residual, .shortcut = 3},
     {.kind = &layer_linear, .channels = 4, .scale = 0.5f, .bias = true},
 };
 enum { ROWS = sizeof table / sizeof *table, BATCH = 20 };
@@ -71,9 +75,9 @@ static int close_export(void **state) {
 
 static void train_export_writes_the_nodes_it_should(void **state) {
     static const char *const expected[] = {
-        "Conv", "Div",     "Erf", "Add", "Mul", "Mul", "BatchNormalization",
-        "Conv", "MaxPool", "Div", "Erf", "Add", "Mul", "Mul",
-        "Conv", "Flatten", "Gemm"};
+        "Conv", "Div",     "Erf", "Add",     "Mul", "Mul", "BatchNormalization",
+        "Conv", "MaxPool", "Div", "Erf",     "Add", "Mul", "Mul",
+        "Conv", "Conv",    "Add", "Flatten", "Gemm"};
     struct fixture *f = *state;
     Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, f->size, f->onnx);
     assert_non_null(model);

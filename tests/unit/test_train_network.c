@@ -4,7 +4,8 @@
 
 #include "models/train/architecture.h"
 
-/* Every kind of layer, a convolution by each way, two batch norms. */
+/* Every kind of layer, a convolution by each way, two batch norms and a
+ * shortcut around one of them. */
 static const struct layer_spec table[] = {
     {.kind = &layer_conv, .channels = 16, .kernel = 2, .bias = true},
     {.kind = &layer_gelu},
@@ -12,8 +13,9 @@ static const struct layer_spec table[] = {
     {.kind = &layer_maxpool, .kernel = 2},
     {.kind = &layer_batchnorm, .momentum = 0.6f},
     {.kind = &layer_gelu},
-    {.kind = &layer_conv, .channels = 17, .kernel = 3, .padding = 1},
+    {.kind = &layer_conv, .channels = 18, .kernel = 3, .padding = 1},
     {.kind = &layer_batchnorm, .momentum = 0.6f},
+    {.kind = &layer_residual, .shortcut = 3},
     {.kind = &layer_gelu},
     {.kind = &layer_global_average},
     {.kind = &layer_linear, .channels = 4, .scale = 0.5f, .bias = true},

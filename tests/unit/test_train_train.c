@@ -181,6 +181,8 @@ static void train_keeps_a_run_from_being_overwritten(void **state) {
     expect(f, "--epochs 1", 1, "go on with --resume, or remove it");
     expect(f, "--resume --epochs 5", 1, "--epochs 5: the run to resume has 1");
     expect(f, "--resume --lr 3", 1, "--lr 3: the run to resume has 11.5");
+    expect(f, "--resume --architecture airbench-residual", 1,
+           "the run to resume has airbench;");
     expect(f, "--resume --epochs 1", 0, "after 1 epochs");
 }
 
