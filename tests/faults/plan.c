@@ -150,10 +150,17 @@ static void plan_overload(struct plan *plan, const struct choice *c) {
     put(plan, c->at_ms + plan->flood_ms, step_end_flood, PART_COUNT, 0, -1);
 }
 
+/* Twice: what the first has done to Redis's log the second must not turn into a
+ * loss. */
 static void plan_disk_full(struct plan *plan, const struct choice *c) {
-    put(plan, c->at_ms, step_fill_disk, PART_COUNT, 0, c->kind);
-    put(plan, c->at_ms + rng_between(c->rng, 500, 2500), step_free_disk,
-        PART_COUNT, 0, -1);
+    int at_ms = c->at_ms;
+    for (int i = 0; i < 2; i++) {
+        put(plan, at_ms, step_fill_disk, PART_COUNT, 0, i ? -1 : c->kind);
+        at_ms += rng_between(c->rng, 500, 2500);
+        put(plan, at_ms, step_free_disk, PART_COUNT, 0, -1);
+        plan->least_ms = at_ms + TAIL_MS; /* the second needs writes, too */
+        at_ms += 500;
+    }
 }
 
 static void plan_few_files(struct plan *plan, const struct choice *c) {
@@ -271,6 +278,8 @@ void plan_make(struct plan *plan, uint64_t seed, int first, int flood_ms) {
     plan->load_ms = plan->steps[plan->step_count - 1].at_ms + TAIL_MS;
     if (plan->load_ms > LAST_MS + TAIL_MS)
         plan->load_ms = LAST_MS + TAIL_MS;
+    if (plan->load_ms < plan->least_ms)
+        plan->load_ms = plan->least_ms;
 }
 
 /* Each point is passed for certain, and by whom it is to kill. */

@@ -25,6 +25,7 @@ struct plan {
     int kinds[PLAN_FAULTS_MAX];
     int kind_count;
     int load_ms;  /* so long clients submit */
+    int least_ms; /* and at least so long */
     int harm;     /* attempts that its faults can cost one image */
     bool clear;   /* recoveries can be measured: only processes die */
     bool strict;  /* no client may notice, see PACE_STRICT */

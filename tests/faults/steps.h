@@ -21,7 +21,7 @@ struct stage {
     struct history *history;
     bool has_disk; /* Redis has a small disk of its own */
     bool full;     /* and it is full */
-    bool filled;   /* and it was: once a schedule, see README.md */
+    bool filled;   /* and it was */
     bool cut;      /* Redis's log was */
     struct clients *flood;
     long flood_kib; /* what a front took once it had begun */
