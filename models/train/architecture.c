@@ -61,26 +61,48 @@ static void make(struct architecture *a, const int widths[3], double width,
                .kind = &layer_linear, .channels = classes, .scale = 1.0f / 3});
 }
 
-static const struct {
+static const struct row {
     const char *name;
     int widths[3]; /* channels of the blocks */
     add_block_fn *block;
+    struct architecture_about about;
 } architectures[] = {
-    {"airbench", {64, 256, 256}, add_block},
-    {"airbench-residual", {96, 272, 272}, add_residual_block},
+    {"airbench",
+     {64, 256, 256},
+     add_block,
+     {"Airbench", "airbench94",
+      "three blocks of convolution, maximum (not in the last), batch norm, "
+      "GELU,\n  convolution, batch norm, GELU"}},
+    {"airbench-residual",
+     {96, 272, 272},
+     add_residual_block,
+     {"AirbenchResidual", "airbench96",
+      "three blocks of convolution, maximum (not in the last), batch norm, "
+      "GELU, and two\n  more convolutions, batch norm behind each and GELU "
+      "between, with a shortcut around\n  both, then GELU"}},
 };
+
+static const struct row *find(const char *name) {
+    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
+        if (strcmp(architectures[i].name, name) == 0)
+            return &architectures[i];
+    return NULL;
+}
 
 int architecture_make(struct architecture *a, const char *name, double width,
                       int classes, struct err *err) {
+    const struct row *row = find(name);
     *a = (struct architecture){0};
-    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
-        if (strcmp(architectures[i].name, name) == 0) {
-            make(a, architectures[i].widths, width, architectures[i].block,
-                 classes);
-            return 0;
-        }
-    return err_set(err,
-                   "no architecture is called \"%s\": airbench and "
-                   "airbench-residual are there",
-                   name);
+    if (!row)
+        return err_set(err,
+                       "no architecture is called \"%s\": airbench and "
+                       "airbench-residual are there",
+                       name);
+    make(a, row->widths, width, row->block, classes);
+    return 0;
+}
+
+const struct architecture_about *architecture_about(const char *name) {
+    const struct row *row = find(name);
+    return row ? &row->about : NULL;
 }

@@ -32,4 +32,14 @@ struct architecture {
 int architecture_make(struct architecture *a, const char *name, double width,
                       int classes, struct err *err);
 
+/* What people are told of it. */
+struct architecture_about {
+    const char *class_name; /* as Hugging Face names classes */
+    const char *published;  /* the network of the paper that it is nearest to */
+    const char *blocks;     /* a point of a list in Markdown */
+};
+
+/* NULL for a name that architecture_make() refuses. */
+const struct architecture_about *architecture_about(const char *name);
+
 #endif

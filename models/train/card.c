@@ -1,5 +1,7 @@
 #include "models/train/card.h"
 
+#include "models/train/architecture.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -135,17 +137,26 @@ static void put_photos(const struct card *c) {
     fputc('\n', c->out);
 }
 
+static void put_cifar10(const struct card *c) {
+    fprintf(c->out,
+            "[CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html) (Alex "
+            "Krizhevsky, *Learning\nMultiple Layers of Features from Tiny "
+            "Images*, 2009): its training images, ");
+    if (c->held_out > 0)
+        fprintf(c->out,
+                "%d of\nthem trained on, the last %d of the last file held "
+                "out.\n\n",
+                c->train->count, c->held_out);
+    else
+        fprintf(c->out, "all\n%d of them trained on.\n\n", c->train->count);
+}
+
 static void put_data(const struct card *c) {
     fprintf(c->out, "## Data\n\n");
     if (c->outcome->photos)
         put_photos(c);
     else
-        fprintf(c->out,
-                "[CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html) (Alex "
-                "Krizhevsky, *Learning\nMultiple Layers of Features from Tiny "
-                "Images*, 2009): its training images, %d of\nthem trained on, "
-                "the last %d of the last file held out.\n\n",
-                c->train->count, c->held_out);
+        put_cifar10(c);
 }
 
 static void put_augmentation(const struct card *c) {
@@ -193,25 +204,26 @@ static void put_beginning(const struct card *c) {
 
 static void put_recipe(const struct card *c) {
     const struct settings *s = c->settings;
+    const struct architecture_about *about =
+        architecture_about(s->architecture);
     fprintf(c->out,
             "## Recipe\n\n"
             "    %s\n\n"
-            "The shape and recipe are those of airbench94 (Keller Jordan, "
+            "The shape and recipe are those of %s (Keller Jordan, "
             "2024,\n[arXiv 2404.00498](https://arxiv.org/abs/2404.00498)) "
             "with three changes: the last\nblock does not pool and the network "
             "ends in a global average, for the sake of the\nactivation maps; "
             "batches of %d; more epochs.\n\n",
-            c->outcome->command, s->batch);
+            c->outcome->command, about->published, s->batch);
     fprintf(c->out,
             "- the first convolution (2 x 2) whitens: eigenvectors of the "
             "training images'\n  patches, not trained\n"
-            "- three blocks of convolution, maximum (not in the last), batch "
-            "norm, GELU,\n  convolution, batch norm, GELU\n"
+            "- %s\n"
             "- stochastic gradient descent with Nesterov momentum %g, peak "
             "learning rate %g\n  per 1024 images, decoupled weight decay %g, "
             "rate rising to the peak over the\n  first 23 %% of the steps and "
             "falling to 7 %% at the end; lookahead\n",
-            s->momentum, s->rate, s->weight_decay);
+            about->blocks, s->momentum, s->rate, s->weight_decay);
     put_beginning(c);
     put_augmentation(c);
     fprintf(c->out, "- %d epochs, seed %llu; %.0f minutes of training\n\n",
@@ -227,11 +239,12 @@ static void put_limits(const struct card *c) {
             "and a panorama is squeezed beyond recognition:\ncut the picture "
             "to its subject.\n\n"
             "- It knows nothing but its %d classes, and names one of them "
-            "whatever it is shown.\n"
+            "whatever it is shown%s.\n"
             "- The held-out images come from the same collection as the "
             "training images. On other\n  photographs, and on drawings all the "
             "more, expect less.\n\n",
-            input.width, input.height, c->train->classes);
+            input.width, input.height, c->train->classes,
+            c->outcome->threshold > 0 ? ", or says that it is not sure" : "");
 }
 
 static void put_history(const struct card *c) {

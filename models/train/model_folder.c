@@ -1,10 +1,10 @@
 #include "models/train/model_folder.h"
 
 #include "common/file.h"
+#include "models/train/architecture.h"
 #include "models/train/card.h"
 #include "models/train/export.h"
 
-#include <ctype.h>
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -126,8 +126,8 @@ static json_t *config(struct trainer *t, const struct outcome *outcome) {
     const char *architecture = trainer_settings(t)->architecture;
     struct shape input = trainer_network(t)->input;
     char class[64];
-    snprintf(class, sizeof class, "%sForImageClassification", architecture);
-    class[0] = (char)toupper((unsigned char)class[0]);
+    snprintf(class, sizeof class, "%sForImageClassification",
+             architecture_about(architecture)->class_name);
     json_t *root = json_pack(
         "{s:[s], s:s, s:i, s:i, s:i, s:o}", "architectures", class,
         "model_type", architecture, "image_size", input.height, "num_channels",
