@@ -107,8 +107,8 @@ $(BUILD)/gen/onnx.pb-c.c: $(ONNX_PROTO_DIR)/onnx/onnx.proto
 	@protoc-c --c_out=$(BUILD)/gen -I$(<D) $<
 $(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -c -o $@ $<
-$(nn_OBJ) $(train_OBJ) $(tool_OBJ) $(classifier_OBJ): \
-  | $(BUILD)/gen/onnx.pb-c.c
+$(nn_OBJ) $(train_OBJ) $(tool_OBJ) $(classifier_OBJ) \
+  $(BUILD)/tests/unit/test_onnx_skim.o: | $(BUILD)/gen/onnx.pb-c.c
 
 # ---- tests ---------------------------------------------------------------
 # Every tests/unit/test_X.c is one cmocka program, linked with everything.

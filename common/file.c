@@ -38,35 +38,40 @@ static void wish_for_huge_pages(void *block, size_t size) {
                 MADV_HUGEPAGE); /* not a need: the result is no matter */
 }
 
-void *file_read(const char *path, size_t most, size_t *size, struct err *err) {
-    char *bytes = NULL;
+/* A descriptor of a regular file, and its size; -1: an error was set. */
+static int open_whole(const char *path, size_t most, size_t *size,
+                      struct err *err) {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
+        return err_set(err, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &st) < 0)
         err_set(err, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    if (fstat(fd, &st) < 0) {
-        err_set(err, "%s: %s", path, strerror(errno));
-        goto fail;
-    }
-    if (!S_ISREG(st.st_mode)) {
+    else if (!S_ISREG(st.st_mode))
         err_set(err, "%s: is not a regular file", path);
-        goto fail;
-    }
-    if (st.st_size < 0 || (size_t)st.st_size > most) {
+    else if (st.st_size < 0 || (size_t)st.st_size > most)
         err_set(err, "%s: has %lld bytes, at most %zu are accepted", path,
                 (long long)st.st_size, most);
-        goto fail;
+    else {
+        *size = (size_t)st.st_size;
+        return fd;
     }
-    bytes = malloc((size_t)st.st_size + 1);
+    close(fd);
+    return -1;
+}
+
+void *file_read(const char *path, size_t most, size_t *size, struct err *err) {
+    size_t room;
+    int fd = open_whole(path, most, &room, err);
+    if (fd < 0)
+        return NULL;
+    char *bytes = malloc(room + 1);
     if (!bytes) {
-        err_set(err, "%s: not enough memory for its %lld bytes", path,
-                (long long)st.st_size);
+        err_set(err, "%s: not enough memory for its %zu bytes", path, room);
         goto fail;
     }
-    wish_for_huge_pages(bytes, (size_t)st.st_size);
-    ssize_t n = read_fully(fd, bytes, (size_t)st.st_size);
+    wish_for_huge_pages(bytes, room);
+    ssize_t n = read_fully(fd, bytes, room);
     if (n < 0) {
         err_set(err, "%s: %s", path, strerror(errno));
         goto fail;
@@ -79,6 +84,22 @@ fail:
     free(bytes);
     close(fd);
     return NULL;
+}
+
+void *file_map(const char *path, size_t most, size_t *size, struct err *err) {
+    int fd = open_whole(path, most, size, err);
+    if (fd < 0)
+        return NULL;
+    if (*size == 0) {
+        err_set(err, "%s: is empty", path);
+        close(fd);
+        return NULL;
+    }
+    void *bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        err_set(err, "%s: cannot be mapped: %s", path, strerror(errno));
+    close(fd); /* the mapping keeps the file */
+    return bytes == MAP_FAILED ? NULL : bytes;
 }
 
 static int write_fully(int fd, const char *bytes, size_t size) {

@@ -21,6 +21,10 @@
  * `most` bytes. */
 void *file_read(const char *path, size_t most, size_t *size, struct err *err);
 
+/* Mapped for reading instead; munmap(bytes, size) is the caller's. An empty
+ * file is an error. Reading what somebody cuts off meanwhile is SIGBUS. */
+void *file_map(const char *path, size_t most, size_t *size, struct err *err);
+
 /* The whole file or nothing: written beside its place ("PATH.new"), forced to
  * disk and renamed over what was there. */
 int file_write(const char *path, const void *bytes, size_t size,

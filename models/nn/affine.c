@@ -231,7 +231,7 @@ static float at(const struct affine *a, const float *numbers, size_t channel) {
 static struct value *own_constant(struct graph *graph, struct graph_node *node,
                                   int i, struct err *err) {
     struct value *old = graph_input(node, i);
-    if (old->uses == 1)
+    if (old->uses == 1 && !old->t.in_file)
         return old;
     struct value *copy = graph_constant(graph, old->name, old->t.type,
                                         old->t.rank, old->t.dims, err);

@@ -24,14 +24,14 @@ static bool is_matrix(const struct value *value) {
 
 /* ---- the linear layer --------------------------------------------------- */
 
-/* Copies weights that lie (channels, classes), or that are scaled. */
+/* Copies weights that lie (channels, classes), or in the file, or that are
+ * scaled. */
 static int take_weights(struct cam *cam, const struct tensor *w,
                         bool channels_first, float alpha, struct err *err) {
-    const float *from = w->data;
     cam->channels = (int)w->dims[channels_first ? 0 : 1];
     cam->classes = (int)w->dims[channels_first ? 1 : 0];
-    if (!channels_first && alpha == 1.0f) {
-        cam->weights = from;
+    if (!channels_first && alpha == 1.0f && !w->in_file) {
+        cam->weights = w->data;
         return 0;
     }
     size_t classes = (size_t)cam->classes, channels = (size_t)cam->channels;
@@ -41,8 +41,9 @@ static int take_weights(struct cam *cam, const struct tensor *w,
     for (size_t k = 0; k < classes; k++)
         for (size_t c = 0; c < channels; c++)
             cam->copy[k * channels + c] =
-                alpha *
-                from[channels_first ? c * classes + k : k * channels + c];
+                alpha * tensor_float(w->data, channels_first
+                                                  ? c * classes + k
+                                                  : k * channels + c);
     cam->weights = cam->copy;
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #define CACHE_LINE 64 /* and AVX-512's vector */
 #define HUGE_PAGE ((size_t)2 << 20)
+#define PART_BYTES ((size_t)4 << 20) /* of weights */
 
 const struct conv_algorithm *const conv_algorithms[] = {
     &conv_pointwise,  &conv_depthwise,  &conv_direct, &conv_im2col,
@@ -127,26 +128,45 @@ static float *zeros(size_t count) {
     return block;
 }
 
-static int pack(struct conv *conv, const float *bias, const float *weights) {
+/* A part of the output channels at a time, so that of weights in a file only
+ * that is in memory twice. */
+static void pack_weights(struct conv *conv, bool in_file, const void *weights) {
+    const struct conv_shape *s = &conv->shape;
+    size_t kernel = (size_t)(s->channels_in / s->groups) *
+                    (size_t)(s->kernel[0] * s->kernel[1]) * sizeof(float);
+    int count = (int)(PART_BYTES / kernel) / CONV_PACK_UNIT * CONV_PACK_UNIT;
+    count = count > 0 ? count : CONV_PACK_UNIT;
+    for (int m = 0; m < s->channels_out; m += count) {
+        int left = s->channels_out - m;
+        int end = m + (left < count ? left : count);
+        conv->algorithm->pack(conv, weights, m, end);
+        if (in_file)
+            tensor_give_back((const char *)weights + (size_t)m * kernel,
+                             (size_t)(end - m) * kernel);
+    }
+}
+
+static int pack(struct conv *conv, const struct conv_post *post,
+                const void *weights) {
     size_t m = (size_t)conv->shape.channels_out;
 
     conv->weights_count = conv->algorithm->weights_count(conv);
     conv->weights = zeros(conv->weights_count);
     if (!conv->weights)
         return -1;
-    conv->algorithm->pack(conv, weights);
-    if (!bias)
+    pack_weights(conv, post->weights_in_file, weights);
+    if (!post->bias)
         return 0;
     conv->bias = zeros(m);
     if (!conv->bias)
         return -1;
-    memcpy(conv->bias, bias, m * sizeof *bias);
+    memcpy(conv->bias, post->bias, m * sizeof *post->bias);
     return 0;
 }
 
 struct conv *conv_open_with(const struct conv_algorithm *algorithm,
                             const struct conv_shape *shape,
-                            const struct conv_post *post, const float *weights,
+                            const struct conv_post *post, const void *weights,
                             int batch_max, struct err *err) {
     if (conv_check(shape, batch_max, err) < 0)
         return NULL;
@@ -163,7 +183,7 @@ struct conv *conv_open_with(const struct conv_algorithm *algorithm,
     conv->bounded =
         activation_bounds(&conv->activation, &conv->low, &conv->high);
     conv->algorithm = algorithm ? algorithm : fastest(conv);
-    if (pack(conv, post->bias, weights) < 0)
+    if (pack(conv, post, weights) < 0)
         goto fail;
     return conv;
 
@@ -185,7 +205,7 @@ double conv_seconds(const struct conv_shape *shape, int batch) {
 }
 
 struct conv *conv_open(const struct conv_shape *shape,
-                       const struct conv_post *post, const float *weights,
+                       const struct conv_post *post, const void *weights,
                        int batch_max, struct err *err) {
     return conv_open_with(NULL, shape, post, weights, batch_max, err);
 }

@@ -56,6 +56,9 @@ struct conv_post {
     const float *bias; /* (channels_out), or NULL */
     bool residual;     /* conv_run() adds a tensor of y's shape */
     struct activation activation;
+    /* The weights are pages of a file that is mapped: each is given back as
+     * soon as it has been packed, and comes again when it is read again. */
+    bool weights_in_file;
 };
 
 struct conv;
@@ -64,12 +67,13 @@ struct conv;
 int conv_out_size(int size, int kernel, int stride, int dilation,
                   int pad_before, int pad_after);
 
-/* weights (channels_out, channels_in / groups, kernel rows, columns).
+/* weights (channels_out, channels_in / groups, kernel rows, columns), float32
+ * at any address.
  * NULL with an error for a shape that contradicts itself or a lack of memory.
  * The instruction set is the best that the processor has, or CONVOY_ISA (see
  * isa.h). */
 struct conv *conv_open(const struct conv_shape *shape,
-                       const struct conv_post *post, const float *weights,
+                       const struct conv_post *post, const void *weights,
                        int batch_max, struct err *err);
 void conv_close(struct conv *conv);
 

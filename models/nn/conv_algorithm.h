@@ -9,6 +9,7 @@
 
 #include "models/nn/conv.h"
 #include "models/nn/kernels/kernels.h"
+#include "models/nn/tensor.h"
 
 struct conv {
     struct conv_shape shape;
@@ -24,15 +25,19 @@ struct conv {
     size_t weights_count;
 };
 
+#define CONV_PACK_UNIT 16 /* vectors of every instruction set divide it */
+
 struct conv_algorithm {
     const char *name;
     bool (*fits)(const struct conv *conv);
     /* Seconds for one batch of batch_max, on a processor that is the same for
      * all estimates. */
     double (*estimate)(const struct conv *conv);
-    /* Floats of packed weights, and the packing into zeros. */
+    /* Floats of packed weights, and the packing into zeros, of some of the
+     * output channels: `first` is a multiple of CONV_PACK_UNIT. The weights
+     * (all of them) are read by tensor_float(). */
     size_t (*weights_count)(const struct conv *conv);
-    void (*pack)(struct conv *conv, const float *weights);
+    void (*pack)(struct conv *conv, const void *weights, int first, int end);
     size_t (*scratch)(const struct conv *conv); /* floats */
     void (*run)(const struct conv *conv, int batch, const float *x,
                 const float *residual, float *y, float *scratch);
@@ -51,7 +56,7 @@ int conv_check(const struct conv_shape *shape, int batch_max, struct err *err);
  * one. */
 struct conv *conv_open_with(const struct conv_algorithm *algorithm,
                             const struct conv_shape *shape,
-                            const struct conv_post *post, const float *weights,
+                            const struct conv_post *post, const void *weights,
                             int batch_max, struct err *err);
 
 /* What remains of the activation once results are bounded. */
@@ -85,7 +90,7 @@ bool conv_is_pointwise(const struct conv *conv);
 /* Weights of a group as a packed matrix of rows (kernel row, column, channel),
  * groups one after the other. */
 size_t conv_gemm_weights(const struct conv *conv);
-void conv_gemm_pack(struct conv *conv, const float *weights);
+void conv_gemm_pack(struct conv *conv, const void *weights, int first, int end);
 
 /* A product with a group's weights; rows, a, lda, c and residual are left to
  * the caller, and the pieces where a row is not one. */

@@ -19,13 +19,13 @@ static double estimate(const struct conv *conv) {
     return 0; /* nothing else comes near */
 }
 
-static void pack(struct conv *conv, const float *weights) {
+static void pack(struct conv *conv, const void *weights, int first, int end) {
     const struct conv_shape *s = &conv->shape;
     int taps = s->kernel[0] * s->kernel[1];
-    for (int c = 0; c < s->channels_in; c++)
+    for (int c = first; c < end; c++)
         for (int t = 0; t < taps; t++)
             conv->weights[(size_t)t * (size_t)s->channels_in + (size_t)c] =
-                *weights++;
+                tensor_float(weights, (size_t)(c * taps + t));
 }
 
 /* Zeros for a pixel of padding. */

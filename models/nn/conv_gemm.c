@@ -69,7 +69,7 @@ size_t conv_gemm_weights(const struct conv *conv) {
 /* `count` kernels of (depth, taps) from `weights` to the columns of a panel,
  * whose rows are (taps, g->depth) and `pitch` floats apart. */
 static void pack_columns(const struct conv_grouping *g, int depth, int taps,
-                         const float *weights, int count, float *columns,
+                         const void *weights, int count, float *columns,
                          size_t pitch) {
     float tile[SIDE_BY_SIDE][SIDE_BY_SIDE];
     int all = depth * taps;
@@ -77,7 +77,8 @@ static void pack_columns(const struct conv_grouping *g, int depth, int taps,
         int n = all - k < SIDE_BY_SIDE ? all - k : SIDE_BY_SIDE;
         for (int j = 0; j < count; j++)
             for (int i = 0; i < n; i++)
-                tile[i][j] = weights[(size_t)j * (size_t)all + (size_t)(k + i)];
+                tile[i][j] = tensor_float(weights, (size_t)j * (size_t)all +
+                                                       (size_t)(k + i));
         for (int i = 0; i < n; i++) {
             int row = (k + i) % taps * g->depth + (k + i) / taps;
             memcpy(columns + (size_t)row * pitch, tile[i],
@@ -86,7 +87,8 @@ static void pack_columns(const struct conv_grouping *g, int depth, int taps,
     }
 }
 
-void conv_gemm_pack(struct conv *conv, const float *weights) {
+void conv_gemm_pack(struct conv *conv, const void *weights, int first,
+                    int end) {
     const struct conv_shape *s = &conv->shape;
     const struct kernels *k = conv->kernels;
     struct conv_grouping g = conv_grouping(conv);
@@ -94,10 +96,11 @@ void conv_gemm_pack(struct conv *conv, const float *weights) {
     int depth = s->channels_in / s->groups;
     int columns = s->channels_out / s->groups;
 
-    for (int m = 0, count; m < s->channels_out; m += count) {
+    for (int m = first, count; m < end; m += count) {
         int column = m % g.columns, left = columns - m % columns;
         count = k->lanes - column % k->lanes; /* lanes divide a panel */
         count = count < left ? count : left;
+        count = count < end - m ? count : end - m;
         float *panels =
             conv->weights + (size_t)(m / g.columns) * group_size(conv, &g);
         float *at = panels + panels_at(k, g.window, g.columns,
@@ -105,8 +108,9 @@ void conv_gemm_pack(struct conv *conv, const float *weights) {
         size_t pitch = panels_at(k, g.window, g.columns, 1, column) -
                        panels_at(k, g.window, g.columns, 0, column);
         pack_columns(&g, depth, taps,
-                     weights + (size_t)m * (size_t)(depth * taps), count, at,
-                     pitch);
+                     (const char *)weights +
+                         (size_t)m * (size_t)(depth * taps) * sizeof(float),
+                     count, at, pitch);
     }
 }
 

@@ -116,13 +116,14 @@ static const double g_4[6][3] = {
 #define SIDE_BY_SIDE 16
 
 /* All of G w G', w being `count` kernels `step` floats apart. */
-static void transform(const double (*g)[3], int size, const float *w,
+static void transform(const double (*g)[3], int size, const char *w,
                       size_t step, int count,
                       float (*out)[SIDE_BY_SIDE] /* (size * size) */) {
     double in[3][3][SIDE_BY_SIDE] = {0}, half[6][3][SIDE_BY_SIDE];
     for (int k = 0; k < count; k++)
         for (int i = 0; i < 9; i++)
-            in[i / 3][i % 3][k] = (double)w[(size_t)k * step + (size_t)i];
+            in[i / 3][i % 3][k] =
+                (double)tensor_float(w, (size_t)k * step + (size_t)i);
     for (int i = 0; i < size; i++)
         for (int x = 0; x < 3; x++)
             for (int k = 0; k < SIDE_BY_SIDE; k++)
@@ -136,17 +137,18 @@ static void transform(const double (*g)[3], int size, const float *w,
                             half[i][2][k] * g[j][2]);
 }
 
-static void pack(struct conv *conv, const float *weights) {
+static void pack(struct conv *conv, const void *weights, int first, int end) {
     const struct conv_shape *s = &conv->shape;
     int size = tile_of(conv) + 2;
     int unit = conv->kernels->lanes; /* divides SIDE_BY_SIDE and a panel */
     size_t plane = weights_plane(conv), step = (size_t)s->channels_in * 9;
     float out[36][SIDE_BY_SIDE];
 
-    for (int m = 0; m < s->channels_out; m += unit) {
-        int count = s->channels_out - m < unit ? s->channels_out - m : unit;
-        const float *w = weights + (size_t)m * step;
-        for (int c = 0; c < s->channels_in; c++, w += 9) {
+    for (int m = first; m < end; m += unit) {
+        int count = end - m < unit ? end - m : unit;
+        const char *w =
+            (const char *)weights + (size_t)m * step * sizeof(float);
+        for (int c = 0; c < s->channels_in; c++, w += 9 * sizeof(float)) {
             float *u = conv->weights + panels_at(conv->kernels, s->channels_in,
                                                  s->channels_out, c, m);
             transform(size == 4 ? g_2 : g_4, size, w, step, count, out);

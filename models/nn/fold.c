@@ -25,6 +25,9 @@ static int fold(struct graph *graph, struct graph_node *node, struct err *err) {
     struct op_call call;
     int rc = -1;
 
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] && graph_copy_in(node->inputs[i], err) < 0)
+            return graph_error(graph, node, err);
     graph_call(graph, node, NULL, &call);
     if (node->op->infer(&call, err) < 0 ||
         make_outputs(graph, &call, err) < 0 || op_run_alone(&call, err) < 0)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Memory of a graph is a list of blocks, small things side by side. */
 #define BLOCK_BYTES 65536
@@ -22,13 +23,15 @@ void graph_free(struct graph *graph) {
     if (!graph)
         return;
     for (int i = 0; i < graph->value_count; i++)
-        free(graph->values[i]->t.data);
+        tensor_free(&graph->values[i]->t);
     for (struct block *block = graph->blocks, *next; block; block = next) {
         next = block->next;
         free(block);
     }
     free(graph->values);
     free(graph->by_name);
+    if (graph->file)
+        munmap(graph->file, graph->file_size);
     free(graph);
 }
 
@@ -141,6 +144,17 @@ struct value *graph_constant(struct graph *graph, const char *name,
         tensor_make(&value->t, type, rank, dims, err) < 0)
         return NULL;
     return value;
+}
+
+int graph_copy_in(struct value *value, struct err *err) {
+    struct tensor copy, *t = &value->t;
+    if (!t->in_file)
+        return 0;
+    if (tensor_make(&copy, t->type, t->rank, t->dims, err) < 0)
+        return err_prefix(err, "%s", value->name);
+    memcpy(copy.data, t->data, tensor_bytes(t));
+    *t = copy;
+    return 0;
 }
 
 /* ---- order and tidiness ------------------------------------------------- */

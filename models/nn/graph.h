@@ -62,6 +62,8 @@ struct graph {
     struct value *output_values[GRAPH_PORTS_MAX];
     int input_count, output_count;
     size_t constant_bytes;
+    void *file; /* the mapping that tensors in_file lie in, or NULL */
+    size_t file_size;
     struct block *blocks;   /* of graph_alloc() */
     struct value **by_name; /* hash table, open addressing */
     size_t by_name_room;
@@ -107,6 +109,10 @@ int graph_reserve(struct graph *graph, size_t bytes, struct err *err);
 struct value *graph_constant(struct graph *graph, const char *name,
                              enum nn_type type, int rank, const int64_t *dims,
                              struct err *err);
+
+/* Copies the numbers of a constant that lie in the file, so that anyone can
+ * read them. */
+int graph_copy_in(struct value *value, struct err *err);
 
 /* Replaces the attribute of that name, or adds it. */
 int graph_set_attribute(struct graph *graph, struct graph_node *node,

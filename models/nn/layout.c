@@ -48,20 +48,25 @@ static void copy_layout(const struct tensor *from, struct tensor *to) {
                  from->data, in);
 }
 
-/* A constant in the other layout is made once, here. */
+/* A constant in the other layout, or in the file, is copied once, here. */
 static int constant_slot(struct laying *l, const struct value *value,
                          enum layout layout, struct err *err) {
     int slot = add_slot(l, value, layout, err);
     if (slot < 0)
         return -1;
     l->plan->slots[slot].constant = value->t.data;
-    if (layout == LAYOUT_CHANNELS_LAST && !has_one_layout(&value->t)) {
+    bool turned = layout == LAYOUT_CHANNELS_LAST && !has_one_layout(&value->t);
+    if (turned || value->t.in_file) {
         struct tensor to = value->t;
-        to.layout = layout;
+        to.layout = turned ? LAYOUT_CHANNELS_LAST : LAYOUT_PLAIN;
+        to.in_file = false;
         to.data = plan_alloc(l->plan, tensor_bytes(&to), err);
         if (!to.data)
             return -1;
-        copy_layout(&value->t, &to);
+        if (turned)
+            copy_layout(&value->t, &to);
+        else
+            memcpy(to.data, value->t.data, tensor_bytes(&to));
         l->plan->slots[slot].constant = to.data;
     }
     return slot;

@@ -74,16 +74,19 @@ static int summarise(struct nn_model *model, struct err *err) {
     return 0;
 }
 
-struct nn_model *nn_load_memory(const void *onnx, size_t size,
-                                struct err *err) {
-    struct nn_model *model = calloc(1, sizeof *model);
+/* Of a graph, which is the model's from now on; NULL: an error was set. */
+static struct nn_model *make(struct graph *graph, struct err *err) {
+    struct nn_model *model = graph ? calloc(1, sizeof *model) : NULL;
+    if (!graph)
+        return NULL;
     if (!model) {
+        graph_free(graph);
         err_set(err, "no memory for a model");
         return NULL;
     }
     gemm_init();
-    model->graph = onnx_parse(onnx, size, err);
-    if (!model->graph || optimise(model->graph, err) < 0 ||
+    model->graph = graph;
+    if (optimise(model->graph, err) < 0 ||
         cam_find(&model->cam, model->graph, err) < 0 ||
         summarise(model, err) < 0) {
         nn_free(model);
@@ -92,13 +95,17 @@ struct nn_model *nn_load_memory(const void *onnx, size_t size,
     return model;
 }
 
+struct nn_model *nn_load_memory(const void *onnx, size_t size,
+                                struct err *err) {
+    return make(onnx_parse(onnx, size, err), err);
+}
+
 struct nn_model *nn_load(const char *path, struct err *err) {
     size_t size;
-    void *bytes = file_read(path, ONNX_BYTES_MAX, &size, err);
+    void *bytes = file_map(path, ONNX_BYTES_MAX, &size, err);
     if (!bytes)
         return NULL;
-    struct nn_model *model = nn_load_memory(bytes, size, err);
-    free(bytes);
+    struct nn_model *model = make(onnx_parse_mapping(bytes, size, err), err);
     if (!model)
         err_prefix(err, "%s", path);
     return model;

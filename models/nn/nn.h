@@ -51,7 +51,10 @@ struct nn_port {
 
 /* Loads and checks. An operator, attribute, type or opset that is not
  * supported is an error that names operator, node and opset; never a wrong
- * answer later. `path` is read whole; nothing refers to it afterwards. */
+ * answer later. nn_load() maps the file and leaves the weights there: they are
+ * in memory only while a session packs them, so sessions should all be opened
+ * soon, and the file must not be written to meanwhile (replace it by renaming
+ * another over it). nn_load_memory() copies what it needs. */
 struct nn_model *nn_load(const char *path, struct err *err);
 struct nn_model *nn_load_memory(const void *onnx, size_t size, struct err *err);
 void nn_free(struct nn_model *model);

@@ -1,12 +1,11 @@
 #include "models/nn/onnx.h"
+#include "models/nn/onnx_skim.h"
 #include "models/nn/onnx_tensor.h"
+#include "models/nn/onnx_unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Messages within messages; a real file has 7 (model, graph, node, attribute,
- * tensor ...). protobuf-c descends without a bound of its own. */
-#define DEPTH_MAX 32
+#include <sys/mman.h>
 
 static const char *text(const char *s) {
     return s ? s : ""; /* protobuf-c leaves absent strings NULL */
@@ -14,112 +13,6 @@ static const char *text(const char *s) {
 
 static bool is_default_domain(const char *domain) {
     return *text(domain) == 0 || strcmp(domain, "ai.onnx") == 0;
-}
-
-/* ---- the bytes ---------------------------------------------------------- */
-
-static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *out) {
-    *out = 0;
-    for (unsigned shift = 0; shift < 64 && *p < end; shift += 7) {
-        uint8_t byte = *(*p)++;
-        *out |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-/* True where no message lies more than `depth` deep. What is malformed passes:
- * it is for protobuf-c to refuse. */
-static bool shallow(const ProtobufCMessageDescriptor *descriptor,
-                    const uint8_t *p, const uint8_t *end, int depth) {
-    uint64_t tag, n;
-    while (p < end && read_varint(&p, end, &tag)) {
-        switch (tag & 7) {
-        case 0:
-            if (!read_varint(&p, end, &n))
-                return true;
-            continue;
-        case 1:
-            n = 8;
-            break;
-        case 2:
-            if (!read_varint(&p, end, &n))
-                return true;
-            break;
-        case 5:
-            n = 4;
-            break;
-        default:
-            return true;
-        }
-        if (n > (size_t)(end - p))
-            return true;
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field(descriptor,
-                                                    (unsigned)(tag >> 3));
-        if (field && field->type == PROTOBUF_C_TYPE_MESSAGE && (tag & 7) == 2 &&
-            (depth == 0 || !shallow(field->descriptor, p, p + n, depth - 1)))
-            return false;
-        p += n;
-    }
-    return true;
-}
-
-/* What unpacking may take together: a number that is one byte in the file
- * becomes eight, an empty message a struct of a few hundred, of which a real
- * file has some thousands. */
-#define UNPACKED_RATIO 8
-#define UNPACKED_FREE ((size_t)64 << 20)
-
-struct budget {
-    size_t left;
-    bool exceeded;
-};
-
-static void *budget_alloc(void *context, size_t size) {
-    struct budget *budget = context;
-    budget->exceeded = budget->exceeded || size > budget->left;
-    if (budget->exceeded)
-        return NULL;
-    budget->left -= size;
-    return malloc(size);
-}
-
-static void budget_free(void *context, void *block) {
-    (void)context;
-    free(block);
-}
-
-static Onnx__ModelProto *unpack(const void *bytes, size_t size,
-                                struct err *err) {
-    struct budget budget = {UNPACKED_FREE + UNPACKED_RATIO * size, false};
-    ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
-    if (size > ONNX_BYTES_MAX) {
-        err_set(err, "has %zu bytes, at most 2 GiB are accepted", size);
-        return NULL;
-    }
-    const uint8_t *p = bytes;
-    if (!shallow(&onnx__model_proto__descriptor, p, p + size, DEPTH_MAX)) {
-        err_set(err, "nests messages more than %d deep", DEPTH_MAX);
-        return NULL;
-    }
-    Onnx__ModelProto *proto =
-        onnx__model_proto__unpack(&allocator, size, bytes);
-    if (!proto && budget.exceeded)
-        err_set(err,
-                "would take more memory than a file of %zu bytes "
-                "explains: it is made of too many small parts",
-                size);
-    else if (!proto)
-        err_set(err, "is not an ONNX file, or is cut off");
-    else if (!proto->graph)
-        err_set(err, "is not an ONNX file: it has no graph");
-    else
-        return proto;
-    if (proto)
-        onnx__model_proto__free_unpacked(proto, NULL);
-    return NULL;
 }
 
 static int read_header(const Onnx__ModelProto *proto, struct graph *graph,
@@ -146,19 +39,28 @@ static int read_header(const Onnx__ModelProto *proto, struct graph *graph,
 
 /* ---- initialisers, inputs, outputs -------------------------------------- */
 
-static int take_tensor(struct graph *graph, Onnx__TensorProto *proto,
-                       struct value *value, struct err *err) {
+static int take_tensor(struct graph *graph, const struct onnx_file *file,
+                       Onnx__TensorProto *proto, struct value *value,
+                       struct err *err) {
     if (value->t.data || value->producer || value->is_input)
         return err_set(err, "%s is written twice", value->name);
-    if (onnx_tensor_take(proto, &value->t, err) < 0)
+    struct onnx_place place;
+    int rc;
+    if (!onnx_skimmed(proto, &place))
+        rc = onnx_tensor(proto, &value->t, err);
+    else if (place.length > file->size ||
+             place.offset > file->size - place.length)
+        rc = err_set(err, "lies outside of the file");
+    else
+        rc = onnx_tensor_at(proto, file->bytes + place.offset,
+                            (size_t)place.length, &value->t, err);
+    if (rc < 0)
         return err_prefix(err, "%s", value->name);
-    free(proto->raw_data.data);
-    proto->raw_data = (ProtobufCBinaryData){0, NULL};
     return graph_reserve(graph, tensor_bytes(&value->t), err);
 }
 
-static int read_initialisers(struct graph *graph, Onnx__GraphProto *proto,
-                             struct err *err) {
+static int read_initialisers(struct graph *graph, const struct onnx_file *file,
+                             Onnx__GraphProto *proto, struct err *err) {
     if (proto->n_sparse_initializer > 0)
         return err_set(err, "sparse initialisers are not supported");
     for (size_t i = 0; i < proto->n_initializer; i++) {
@@ -166,7 +68,8 @@ static int read_initialisers(struct graph *graph, Onnx__GraphProto *proto,
         if (!*name)
             return err_set(err, "an initialiser has no name");
         struct value *value = graph_value(graph, name, err);
-        if (!value || take_tensor(graph, proto->initializer[i], value, err) < 0)
+        if (!value ||
+            take_tensor(graph, file, proto->initializer[i], value, err) < 0)
             return -1;
     }
     return 0;
@@ -443,7 +346,7 @@ static int read_node(struct graph *graph, const Onnx__NodeProto *proto,
     Onnx__TensorProto *tensor = constant_tensor(proto);
     if (tensor) {
         struct value *value = graph_value(graph, text(proto->output[0]), err);
-        return value ? take_tensor(graph, tensor, value, err) : -1;
+        return value ? take_tensor(graph, NULL, tensor, value, err) : -1;
     }
     struct graph_node *node = graph_alloc(graph, sizeof *node, err);
     if (!node)
@@ -479,12 +382,50 @@ static int read_nodes(struct graph *graph, const Onnx__GraphProto *proto,
     return 0;
 }
 
-struct graph *onnx_parse(const void *bytes, size_t size, struct err *err) {
-    Onnx__ModelProto *proto = unpack(bytes, size, err);
+/* ---- weights in the file ------------------------------------------------ */
+
+/* Whether steps pack input i of the node: they can read it at any address. */
+static bool is_weights(const struct graph_node *node, int i) {
+    static const char *const types[] = {"Conv", "Gemm", "MatMul"};
+    const struct tensor *t = &node->inputs[i]->t;
+    if (i != 1 || t->type != NN_FLOAT32)
+        return false;
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+        if (strcmp(node->node.op_type, types[k]) == 0)
+            return t->rank == (k == 0 ? 4 : 2);
+    return false;
+}
+
+/* What anyone else reads is copied. */
+static int copy_others_in(struct graph *graph, struct err *err) {
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph_copy_in(graph->output_values[i], err) < 0)
+            return -1;
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct graph_node *node = graph->nodes[n];
+        for (int i = 0; i < node->input_count; i++)
+            if (node->inputs[i] && !is_weights(node, i) &&
+                graph_copy_in(node->inputs[i], err) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+static int copy_all_in(struct graph *graph, struct err *err) {
+    for (int i = 0; i < graph->value_count; i++)
+        if (graph_copy_in(graph->values[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static struct graph *parse(const struct onnx_file *file, struct err *err) {
+    Onnx__ModelProto *proto = onnx_unpack(file, err);
     struct graph *graph = proto ? graph_new(err) : NULL;
 
     if (!graph || read_header(proto, graph, err) < 0 ||
-        read_initialisers(graph, proto->graph, err) < 0 ||
+        read_initialisers(graph, file, proto->graph, err) < 0 ||
         read_inputs(graph, proto->graph, err) < 0 ||
         read_nodes(graph, proto->graph, err) < 0 ||
         read_outputs(graph, proto->graph, err) < 0 ||
@@ -498,4 +439,29 @@ fail:
         onnx__model_proto__free_unpacked(proto, NULL);
     graph_free(graph);
     return NULL;
+}
+
+struct graph *onnx_parse(const void *bytes, size_t size, struct err *err) {
+    struct graph *graph = parse(&(struct onnx_file){bytes, size}, err);
+    if (graph && copy_all_in(graph, err) < 0) {
+        graph_free(graph);
+        return NULL;
+    }
+    return graph;
+}
+
+struct graph *onnx_parse_mapping(void *bytes, size_t size, struct err *err) {
+    struct graph *graph = parse(&(struct onnx_file){bytes, size}, err);
+    if (graph && copy_others_in(graph, err) < 0) {
+        graph_free(graph);
+        graph = NULL;
+    }
+    if (!graph) {
+        munmap(bytes, size);
+        return NULL;
+    }
+    tensor_give_back(bytes, size);
+    graph->file = bytes;
+    graph->file_size = size;
+    return graph;
 }

@@ -21,6 +21,11 @@
 #define ONNX_OPSET_MAX 21
 #define ONNX_BYTES_MAX ((size_t)2 << 30) /* protobuf's own bound */
 
+/* The same of a file that is mapped, which is the graph's from now on and
+ * unmapped with it (at once where it is refused): the weights of Conv, Gemm and
+ * MatMul stay there (in_file). */
+struct graph *onnx_parse_mapping(void *bytes, size_t size, struct err *err);
+
 struct graph *onnx_parse(const void *bytes, size_t size, struct err *err);
 
 #endif

@@ -10,9 +10,6 @@
 
 #define T(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
-/* Below this, copying to where vectors lie well costs nothing. */
-#define TAKEN_BYTES 4096
-
 enum array { FLOATS, INT32S, INT64S, DOUBLES };
 
 struct encoding {
@@ -203,22 +200,30 @@ int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
     return rc;
 }
 
-int onnx_tensor_take(Onnx__TensorProto *proto, struct tensor *t,
-                     struct err *err) {
+int onnx_tensor_at(Onnx__TensorProto *proto, const uint8_t *raw, size_t length,
+                   struct tensor *t, struct err *err) {
+    const ProtobufCBinaryData none = {0, NULL}, own = proto->raw_data;
+    const bool has_own = proto->has_raw_data;
     size_t count;
-    const struct encoding *e = check(proto, &count, err);
+    int rc = 0;
 
+    proto->raw_data = (ProtobufCBinaryData){length, (uint8_t *)raw};
+    proto->has_raw_data = true;
+    const struct encoding *e = check(proto, &count, err);
     *t = (struct tensor){0};
-    if (!e)
-        return -1;
-    if (!proto->has_raw_data || e->widen || e->type == NN_BOOL ||
-        proto->raw_data.len < TAKEN_BYTES ||
-        proto->raw_data.len != count * e->raw_size)
-        return onnx_tensor(proto, t, err);
-    t->type = e->type;
-    t->rank = (int)proto->n_dims;
-    memcpy(t->dims, proto->dims, proto->n_dims * sizeof *t->dims);
-    t->data = proto->raw_data.data; /* the tensor's now */
-    proto->raw_data = (ProtobufCBinaryData){0, NULL};
-    return 0;
+    if (!e) {
+        rc = -1;
+    } else if (e->widen || e->type == NN_BOOL ||
+               length != count * e->raw_size) {
+        rc = onnx_tensor(proto, t, err);
+    } else {
+        t->type = e->type;
+        t->rank = (int)proto->n_dims;
+        memcpy(t->dims, proto->dims, proto->n_dims * sizeof *t->dims);
+        t->data = (void *)raw; /* nobody writes there */
+        t->in_file = true;
+    }
+    proto->raw_data = has_own ? own : none;
+    proto->has_raw_data = has_own;
+    return rc;
 }

@@ -16,9 +16,9 @@ enum nn_type onnx_type(int32_t data_type);
 int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
                 struct err *err);
 
-/* The same, but large raw data change hands instead of being copied: a network
- * is mostly that. They are aligned as malloc() does it. */
-int onnx_tensor_take(Onnx__TensorProto *proto, struct tensor *t,
-                     struct err *err);
+/* The same with raw data that lie elsewhere, in a file: of those that are
+ * numbers of the tensor as they are, it has the address (in_file). */
+int onnx_tensor_at(Onnx__TensorProto *proto, const uint8_t *raw, size_t length,
+                   struct tensor *t, struct err *err);
 
 #endif

@@ -16,7 +16,8 @@ static bool is_known(const struct op_call *call) {
     if (call->op->traits & OP_SHAPE_ONLY)
         return true;
     for (int i = 0; i < call->input_count; i++)
-        if (call->inputs[i] && !call->inputs[i]->data)
+        if (call->inputs[i] &&
+            (!call->inputs[i]->data || call->inputs[i]->in_file))
             return false;
     return true;
 }

@@ -23,11 +23,13 @@ static bool bias_fits(const struct graph_node *node, int64_t channels) {
 }
 
 static int open_kernel(struct step *step, const struct conv_shape *shape,
-                       const float *weights, int64_t batch, struct err *err) {
+                       const void *weights, bool in_file, int64_t batch,
+                       struct err *err) {
     const struct tensor *bias = constant_floats(step->node, 2);
     struct conv_post post = {.bias = bias ? bias->data : NULL,
                              .residual = step->residual != NULL,
-                             .activation = step->activation};
+                             .activation = step->activation,
+                             .weights_in_file = in_file};
     struct conv *conv = conv_open(shape, &post, weights, (int)batch, err);
     if (!conv)
         return -1;
@@ -75,8 +77,8 @@ static int open_conv(struct step *step, const struct tensor *tensors,
     if (!conv_shape(step->node, x, &shape))
         return err_set(err, "is no convolution of two dimensions");
     shape.out_pitch = (int)tensors[step->outputs[0]].pitch;
-    return open_kernel(step, &shape, constant_floats(step->node, 1)->data,
-                       x->dims[0], err);
+    const struct tensor *w = constant_floats(step->node, 1);
+    return open_kernel(step, &shape, w->data, w->in_file, x->dims[0], err);
 }
 
 static void run_conv(const struct step *step, struct tensor *tensors,
@@ -105,7 +107,8 @@ static double conv_step_seconds(const struct step *step,
 /* ---- Gemm and MatMul ---------------------------------------------------- */
 
 struct linear {
-    const float *weights; /* (outputs, inputs), or (inputs, outputs) */
+    const void *weights; /* (outputs, inputs), or (inputs, outputs) */
+    bool in_file;
     bool inputs_first;
     int64_t inputs, outputs;
 };
@@ -124,6 +127,7 @@ static bool linear_of(const struct graph_node *node, struct linear *l) {
         return false;
     l->inputs_first = !gemm || node_int(n, "transB", 0) == 0;
     l->weights = w->data;
+    l->in_file = w->in_file;
     l->inputs = w->dims[l->inputs_first ? 0 : 1];
     l->outputs = w->dims[l->inputs_first ? 1 : 0];
     return bias_fits(node, l->outputs);
@@ -138,22 +142,34 @@ static bool takes_linear(const struct graph_node *node,
     return x->type == NN_FLOAT32 && linear_layer_takes(x, l.inputs);
 }
 
+/* Outputs that are turned together: a line of cache. */
+#define LINE 16
+
+/* (inputs, outputs) to (outputs, inputs); NULL: no memory. */
+static float *turn(const struct linear *l) {
+    const size_t bytes = (size_t)(l->inputs * l->outputs) * sizeof(float);
+    float *turned = malloc(bytes);
+    for (int64_t m = 0; turned && m < l->outputs; m += LINE)
+        for (int64_t k = 0; k < l->inputs; k++)
+            for (int64_t i = m; i < m + LINE && i < l->outputs; i++)
+                turned[i * l->inputs + k] =
+                    tensor_float(l->weights, (size_t)(k * l->outputs + i));
+    if (l->in_file)
+        tensor_give_back(l->weights, bytes);
+    return turned;
+}
+
 static int open_linear(struct step *step, const struct tensor *tensors,
                        struct err *err) {
     struct linear l;
     float *turned = NULL;
     if (!linear_of(step->node, &l))
         return err_set(err, "is no multiplication by constant weights");
-    if (l.inputs_first) {
-        turned = malloc((size_t)(l.inputs * l.outputs) * sizeof *turned);
-        if (!turned)
-            return err_set(err, "no memory for a layer's weights");
-        for (int64_t m = 0; m < l.outputs; m++)
-            for (int64_t k = 0; k < l.inputs; k++)
-                turned[m * l.inputs + k] = l.weights[k * l.outputs + m];
-    }
+    if (l.inputs_first && !(turned = turn(&l)))
+        return err_set(err, "no memory for a layer's weights");
     struct conv_shape shape = linear_layer_shape(l.inputs, l.outputs);
     int rc = open_kernel(step, &shape, turned ? turned : l.weights,
+                         l.in_file && !turned,
                          linear_layer_rows(&tensors[step->inputs[0]]), err);
     free(turned);
     return rc;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const struct {
     enum nn_type type;
@@ -79,8 +81,17 @@ int tensor_make(struct tensor *t, enum nn_type type, int rank,
 }
 
 void tensor_free(struct tensor *t) {
-    free(t->data);
+    if (!t->in_file)
+        free(t->data);
     *t = (struct tensor){0};
+}
+
+void tensor_give_back(const void *file, size_t bytes) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)file + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)file + bytes) / page * page;
+    if (end > first)
+        madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b) {

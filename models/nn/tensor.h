@@ -21,6 +21,8 @@
 
 #include "models/nn/nn.h"
 
+#include <string.h>
+
 #define TENSOR_ALIGN 64
 #define TENSOR_BYTES_MAX ((size_t)1 << 40)
 
@@ -36,7 +38,17 @@ struct tensor {
     int64_t dims[NN_MAX_RANK];
     void *data;    /* NULL: only the shape is known */
     int64_t pitch; /* 0: everything lies without gaps */
+    /* The numbers lie in a mapped file, at any address: only tensor_float()
+     * and memcpy() read them. Only weights that steps pack are left so. */
+    bool in_file;
 };
+
+/* Number i of float32 numbers that need not be aligned. */
+static inline float tensor_float(const void *numbers, size_t i) {
+    float number;
+    memcpy(&number, (const char *)numbers + i * sizeof number, sizeof number);
+    return number;
+}
 
 /* Bytes of one number; 0 for a type that the engine does not hold. */
 size_t type_size(enum nn_type type);
@@ -51,7 +63,11 @@ size_t dims_count(const int64_t *dims, int rank);
  * zeros. */
 int tensor_make(struct tensor *t, enum nn_type type, int rank,
                 const int64_t *dims, struct err *err);
-void tensor_free(struct tensor *t); /* its data; the struct is zeroed */
+/* Its data, unless they lie in a file; the struct is zeroed. */
+void tensor_free(struct tensor *t);
+
+/* Takes whole pages of a mapped file out of memory, until they are read. */
+void tensor_give_back(const void *file, size_t bytes);
 
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 

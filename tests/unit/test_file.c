@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -47,6 +48,28 @@ static void file_read_names_what_it_cannot_read(void **state) {
     assert_string_equal(err.text, "/tmp: is not a regular file");
 }
 
+static void file_map_gives_all_bytes(void **state) {
+    struct err err = {0};
+    size_t size = 0;
+    void *bytes = file_map(*state, 4, &size, &err);
+    assert_non_null(bytes);
+    assert_int_equal(size, 4);
+    assert_memory_equal(bytes, "a\0bc", 4);
+    munmap(bytes, size);
+}
+
+static void file_map_names_what_it_cannot_map(void **state) {
+    struct err err = {0};
+    size_t size;
+    assert_null(file_map(*state, 3, &size, &err));
+    assert_non_null(strstr(err.text, "at most 3"));
+    assert_null(file_map("/dev/null", 3, &size, &err));
+    assert_string_equal(err.text, "/dev/null: is not a regular file");
+    assert_int_equal(truncate(*state, 0), 0);
+    assert_null(file_map(*state, 3, &size, &err));
+    assert_non_null(strstr(err.text, "is empty"));
+}
+
 static void file_write_replaces_the_whole_file(void **state) {
     struct err err = {0};
     size_t size = 0;
@@ -80,6 +103,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_read_gives_all_bytes_and_a_nul),
         cmocka_unit_test(file_read_names_what_it_cannot_read),
+        cmocka_unit_test(file_map_gives_all_bytes),
+        cmocka_unit_test(file_map_names_what_it_cannot_map),
         cmocka_unit_test(file_write_replaces_the_whole_file),
         cmocka_unit_test(file_write_says_where_it_cannot_write),
         cmocka_unit_test(file_is_folder_tells_folders_from_files),
