@@ -1,0 +1,92 @@
+"""Prints how good the bundled model is, and how sure of what is none of its
+classes.
+
+    python3 accuracy.py CONVOY_MODEL MODEL DATA
+
+DATA/cifar10/data_batch_5.bin: its last 5,000 pictures, which the model was not
+trained on unless its card says so, are looked at once, mirrored as well, and
+moved as well. DATA/photos: two photographs that show none of the classes. The
+other pictures of nothing are made here. "not sure" is the share that a client
+is told "confident": false of.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy
+from PIL import Image
+
+RECORD, HELD_OUT = 1 + 3 * 32 * 32, 5000
+EACH, SIDE = 100, 96
+
+rng = numpy.random.default_rng(1)
+
+
+def flat():
+    return numpy.broadcast_to(rng.integers(0, 256, 3), (SIDE, SIDE, 3))
+
+
+def noise():
+    return rng.integers(0, 256, (SIDE, SIDE, 3))
+
+
+def blobs():
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3)).astype("uint8"))
+    return numpy.asarray(coarse.resize((SIDE, SIDE), Image.BICUBIC))
+
+
+def stripes():
+    colours, width = rng.integers(0, 256, (2, 3)), rng.integers(2, SIDE // 4)
+    rows = colours[numpy.arange(SIDE) // width % 2]
+    return numpy.broadcast_to(rows[:, None], (SIDE, SIDE, 3))
+
+
+def model(command, *words):
+    words = [sys.argv[1], command, sys.argv[2], *words, "--json"]
+    return json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+
+
+def accuracy(folder):
+    held_out = os.path.join(folder, "held_out.bin")
+    with open(os.path.join(sys.argv[3], "cifar10/data_batch_5.bin"), "rb") as file:
+        file.seek(-HELD_OUT * RECORD, os.SEEK_END)
+        with open(held_out, "wb") as out:
+            out.write(file.read())
+    for views in (1, 2, 6):
+        got = model("eval", "--cifar10", held_out, "--views", str(views))
+        print(
+            f"{HELD_OUT} held-out pictures, {views} view{'s'[: views > 1]}: "
+            f"{100 * got['top1']:.2f} %, calibration error {got['ece']:.4f}"
+        )
+
+
+def sureness(name, files):
+    images = model("classify", *files)["images"]
+    scores = sorted(image["predictions"][0]["score"] for image in images)
+    unsure = sum(image.get("confident") is False for image in images)
+    at = [scores[int(q * (len(scores) - 1))] for q in (0, 0.5, 0.95, 1)]
+    print(
+        f"{name:24}{len(scores):5}"
+        + "".join(f"{score:8.2f}" for score in at)
+        + f"{100 * unsure / len(scores):8.0f} %"
+    )
+
+
+def nothing(folder):
+    print(f"\nbest score on{'':11}{'':5}{'least':>8}{'median':>8}{'95 %':>8}", end="")
+    print(f"{'most':>8}{'not sure':>10}")
+    for photo in ("hot_dog.jpg", "dragonfly.bmp"):
+        sureness(photo, [os.path.join(sys.argv[3], "photos", photo)])
+    for make in (flat, noise, blobs, stripes):
+        files = []
+        for i in range(EACH):
+            files.append(os.path.join(folder, f"{make.__name__}{i}.png"))
+            Image.fromarray(make().astype("uint8")).save(files[-1])
+        sureness(make.__name__, files)
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    accuracy(scratch)
+    nothing(scratch)
