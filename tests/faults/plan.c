@@ -313,6 +313,8 @@ void plan_make_point(struct plan *plan, uint64_t seed, int point) {
     for (int part = PART_WORKER_1; until_ms && part <= PART_WORKER_2; part++)
         put(plan, FIRST_MS + until_ms, step_continue_part, (enum part)part, 0,
             -1);
+    put(plan, FIRST_MS + until_ms + 2 * TAIL_MS, step_await_point, PART_COUNT,
+        point, -1);
     qsort(plan->steps, (size_t)plan->step_count, sizeof *plan->steps, compare);
     plan->load_ms = FIRST_MS + 2 * TAIL_MS;
 }

@@ -120,6 +120,12 @@ void step_arm_point(struct stage *stage, const struct step *step) {
                  1 + step->number / FAULT_POINT_COUNT);
 }
 
+void step_await_point(struct stage *stage, const struct step *step) {
+    atomic_int *armed = &service_board(stage->service)->armed[step->number];
+    for (int i = 0; i < 500 && atomic_load(armed) > 0; i++)
+        usleep(10000);
+}
+
 void step_submit_poison(struct stage *stage, const struct step *step) {
     clients_submit_among(stage->history, (uint64_t)step->number, NATURE_POISON);
 }

@@ -48,6 +48,7 @@ step_act step_stop_hand;
 step_act step_kill_nursery;
 step_act step_cut_log;
 step_act step_arm_point;
+step_act step_await_point; /* that somebody dies there, for 5 s at most */
 step_act step_submit_poison;
 step_act step_submit_stuck;
 step_act step_begin_flood;
