@@ -4,7 +4,8 @@
  * Weights are (KH, KW, C, K): the inner product over channels is then a plain
  * matrix product with (C, K), and transforms run along K. Two ways through:
  * 3x3 with stride 1 and padding 1 by Winograd (winograd.h), the rest by
- * unfolding patches into rows and one product with (KH*KW*C, K).
+ * unfolding patches into rows and one product with (KH*KW*C, K). Transformed
+ * weights are packed for the engine's product (panels.h) once a step.
  *
  * A slice adds its weight gradients to an accumulator of its own, which
  * finish() sums in the order of slices. Under Winograd the accumulators stay
@@ -12,6 +13,7 @@
  */
 #include "models/nn/gemm.h"
 #include "models/train/layer.h"
+#include "models/train/panels.h"
 #include "models/train/winograd.h"
 #include "models/train/simd.h"
 
@@ -29,9 +31,12 @@ struct conv {
     bool winograd;
     struct winograd g;
     int images_at_once;
-    size_t taps;         /* KH*KW, or 36 */
-    float *u;            /* (36, C, K) transformed weights */
-    float *u_rotated;    /* the same of the rotated kernel, for dx */
+    size_t taps; /* KH*KW, or 36 */
+    float *u;    /* (36, C, K) transformed weights, before they are packed */
+    struct product {
+        struct panels panels;
+        float *weights;  /* 36 times packed */
+    } forward, backward; /* (C, K); (K, C) of the rotated kernel, for dx */
     float *accumulators; /* (LAYER_SLICES, taps, C, K) */
     float *bias_sums;    /* (LAYER_SLICES, K) */
     bool touched[LAYER_SLICES];
@@ -101,11 +106,18 @@ static void conv_close(struct layer *l) {
     if (!conv)
         return;
     free(conv->u);
-    free(conv->u_rotated);
+    free(conv->forward.weights);
+    free(conv->backward.weights);
     free(conv->accumulators);
     free(conv->bias_sums);
     free(conv);
     l->state = NULL;
+}
+
+static int open_product(struct product *p, int k, int n) {
+    p->panels = panels_plan(k, n);
+    p->weights = malloc(WINOGRAD_POINTS * p->panels.size * sizeof *p->weights);
+    return p->weights ? 0 : -1;
 }
 
 static int conv_open(struct layer *l, struct err *err) {
@@ -121,8 +133,9 @@ static int conv_open(struct layer *l, struct err *err) {
         conv->taps = WINOGRAD_POINTS;
         winograd_shape(&conv->g, l->in.height, l->in.width);
         conv->u = malloc(conv->taps * size * sizeof *conv->u);
-        conv->u_rotated = malloc(conv->taps * size * sizeof *conv->u);
-        if (!conv->u || !conv->u_rotated)
+        if (!conv->u ||
+            open_product(&conv->forward, l->in.channels, l->out.channels) < 0 ||
+            open_product(&conv->backward, l->out.channels, l->in.channels) < 0)
             goto fail;
     }
     if (!l->params[0].frozen) {
@@ -174,6 +187,21 @@ struct transform_job {
 
 #define TRANSFORM_PARTS 16
 
+/* Rows from..to of u, which are columns of the product that gives dx. */
+static void pack_rows(const struct conv *conv, size_t size, int from, int to,
+                      bool rotated) {
+    const struct product *f = &conv->forward, *b = &conv->backward;
+    for (size_t p = 0; p < WINOGRAD_POINTS; p++) {
+        const float *u = conv->u + p * size;
+        if (rotated)
+            panels_pack_transposed(&b->panels, u, from, to,
+                                   b->weights + p * b->panels.size);
+        else
+            panels_pack(&f->panels, u, from, to,
+                        f->weights + p * f->panels.size);
+    }
+}
+
 static void transform_part(void *arg, int item, int thread) {
     struct transform_job *job = arg;
     struct conv *conv = job->l->state;
@@ -181,10 +209,11 @@ static void transform_part(void *arg, int item, int thread) {
     int from = c * item / TRANSFORM_PARTS,
         to = c * (item + 1) / TRANSFORM_PARTS;
     (void)thread;
-    winograd_weights(job->l->params[0].value, c, k, false, from, to, conv->u);
-    if (job->rotate)
-        winograd_weights(job->l->params[0].value, c, k, true, from, to,
-                         conv->u_rotated);
+    for (int rotated = 0; rotated <= job->rotate; rotated++) {
+        winograd_weights(job->l->params[0].value, c, k, rotated, from, to,
+                         conv->u);
+        pack_rows(conv, (size_t)c * (size_t)k, from, to, rotated);
+    }
 }
 
 static void conv_begin(struct layer *l, struct team *team, bool training) {
@@ -203,22 +232,21 @@ static void add_bias(float *y, size_t rows, size_t k, const float *bias) {
 
 /* ---- Winograd ------------------------------------------------------------ */
 
-/* x (images, H, W, C) * u (36, C, K), or its transpose, -> y. */
-static void winograd_convolve(const struct conv *conv, const float *x,
-                              int images, int c, int k, const float *u,
-                              bool transposed, float *work, float *y) {
-    const struct winograd *g = &conv->g;
+/* x (images, H, W, C) -> y (images, H, W, K), C and K the product's k and n. */
+static void winograd_convolve(const struct winograd *g,
+                              const struct product *product, const float *x,
+                              int images, float *work, float *y) {
+    const struct panels *panels = &product->panels;
     int tiles = images * g->tiles_y * g->tiles_x;
-    size_t plane_v = winograd_plane((size_t)tiles, (size_t)c);
-    size_t plane_m = winograd_plane((size_t)tiles, (size_t)k);
+    size_t plane_v = winograd_plane((size_t)tiles, (size_t)panels->k);
+    size_t plane_m = winograd_plane((size_t)tiles, (size_t)panels->n);
     float *v = work, *m = work + WINOGRAD_POINTS * plane_v;
 
-    winograd_input(g, x, images, c, v, plane_v);
+    winograd_input(g, x, images, panels->k, v, plane_v);
     for (size_t p = 0; p < WINOGRAD_POINTS; p++)
-        gemm(false, transposed, tiles, k, c, 1, v + p * plane_v, c,
-             u + p * (size_t)c * (size_t)k, transposed ? c : k, 0,
-             m + p * plane_m, k);
-    winograd_output(g, m, plane_m, images, k, y);
+        panels_multiply(panels, v + p * plane_v, tiles,
+                        product->weights + p * panels->size, m + p * plane_m);
+    winograd_output(g, m, plane_m, images, panels->n, y);
 }
 
 static void winograd_gradient(const struct conv *conv, const float *x,
@@ -325,7 +353,7 @@ static void conv_forward(struct layer *l, const struct slice *s, const float *x,
     const struct conv *conv = l->state;
     const struct param *bias = layer_param(l, "bias");
     size_t in = shape_size(l->in), out = shape_size(l->out);
-    int c = l->in.channels, k = l->out.channels;
+    size_t k = (size_t)l->out.channels;
 
     for (int n = 0; n < s->count; n += conv->images_at_once) {
         int left = s->count - n;
@@ -333,13 +361,12 @@ static void conv_forward(struct layer *l, const struct slice *s, const float *x,
         const float *from = x + (size_t)n * in;
         float *to = y + (size_t)n * out;
         if (conv->winograd)
-            winograd_convolve(conv, from, images, c, k, conv->u, false, s->work,
+            winograd_convolve(&conv->g, &conv->forward, from, images, s->work,
                               to);
         else
             unfolded_convolve(l, from, images, s->work, to);
         if (bias)
-            add_bias(to, (size_t)images * out / (size_t)k, (size_t)k,
-                     bias->value);
+            add_bias(to, (size_t)images * out / k, k, bias->value);
     }
 }
 
@@ -372,8 +399,8 @@ static void conv_backward(struct layer *l, const struct slice *s,
         else if (!l->params[0].frozen)
             unfolded_gradient(l, xn, dyn, images, s->work, dw, n > 0);
         if (dx && conv->winograd)
-            winograd_convolve(conv, dyn, images, k, c, conv->u_rotated, true,
-                              s->work, dxn);
+            winograd_convolve(&conv->g, &conv->backward, dyn, images, s->work,
+                              dxn);
         else if (dx)
             unfolded_input_gradient(l, dyn, images, s->work, dxn);
     }
