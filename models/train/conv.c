@@ -9,11 +9,15 @@
  *
  * A slice adds its weight gradients to an accumulator of its own, which
  * finish() sums in the order of slices. Under Winograd the accumulators stay
- * in the transformed domain, so the transform back is done once a step.
+ * in the transformed domain, so the transform back is done once a step; and
+ * where the transformed tensors of the whole batch are smaller than that many
+ * accumulators (many channels, small images), they are kept instead, and
+ * finish() has one long product for each of the 36 points.
  */
 #include "models/nn/gemm.h"
 #include "models/train/layer.h"
 #include "models/train/panels.h"
+#include "models/train/unfold.h"
 #include "models/train/winograd.h"
 #include "models/train/simd.h"
 
@@ -37,9 +41,12 @@ struct conv {
         struct panels panels;
         float *weights;  /* 36 times packed */
     } forward, backward; /* (C, K); (K, C) of the rotated kernel, for dx */
-    float *accumulators; /* (LAYER_SLICES, taps, C, K) */
+    bool whole;          /* dw is one product over the batch, of v and d: */
+    float *v, *d;        /* (36, tiles of the batch, C), and so many K */
+    size_t plane_v, plane_d;
+    float *accumulators; /* (LAYER_SLICES, taps, C, K); one where `whole` */
     float *bias_sums;    /* (LAYER_SLICES, K) */
-    bool touched[LAYER_SLICES];
+    int images[LAYER_SLICES]; /* that a slice has gone back through */
 };
 
 static bool suits_winograd(const struct layer *l) {
@@ -108,6 +115,8 @@ static void conv_close(struct layer *l) {
     free(conv->u);
     free(conv->forward.weights);
     free(conv->backward.weights);
+    free(conv->v);
+    free(conv->d);
     free(conv->accumulators);
     free(conv->bias_sums);
     free(conv);
@@ -118,6 +127,27 @@ static int open_product(struct product *p, int k, int n) {
     p->panels = panels_plan(k, n);
     p->weights = malloc(WINOGRAD_POINTS * p->panels.size * sizeof *p->weights);
     return p->weights ? 0 : -1;
+}
+
+static int open_accumulators(const struct layer *l, struct conv *conv) {
+    size_t c = (size_t)l->in.channels, k = (size_t)l->out.channels;
+    size_t count = LAYER_SLICES;
+    size_t tiles =
+        (size_t)l->batch_max * (size_t)(conv->g.tiles_y * conv->g.tiles_x);
+
+    conv->whole = conv->winograd && tiles * (c + k) < LAYER_SLICES * c * k;
+    if (conv->whole) {
+        count = 1;
+        conv->plane_v = winograd_plane(tiles, c);
+        conv->plane_d = winograd_plane(tiles, k);
+        conv->v = malloc(WINOGRAD_POINTS * conv->plane_v * sizeof *conv->v);
+        conv->d = malloc(WINOGRAD_POINTS * conv->plane_d * sizeof *conv->d);
+        if (!conv->v || !conv->d)
+            return -1;
+    }
+    conv->accumulators =
+        malloc(count * conv->taps * c * k * sizeof *conv->accumulators);
+    return conv->accumulators ? 0 : -1;
 }
 
 static int conv_open(struct layer *l, struct err *err) {
@@ -138,12 +168,8 @@ static int conv_open(struct layer *l, struct err *err) {
             open_product(&conv->backward, l->out.channels, l->in.channels) < 0)
             goto fail;
     }
-    if (!l->params[0].frozen) {
-        conv->accumulators = malloc(LAYER_SLICES * conv->taps * size *
-                                    sizeof *conv->accumulators);
-        if (!conv->accumulators)
-            goto fail;
-    }
+    if (!l->params[0].frozen && open_accumulators(l, conv) < 0)
+        goto fail;
     conv->bias_sums =
         calloc(LAYER_SLICES * (size_t)l->out.channels, sizeof *conv->bias_sums);
     if (!conv->bias_sums)
@@ -221,7 +247,7 @@ static void conv_begin(struct layer *l, struct team *team, bool training) {
     struct transform_job job = {l, training && l->needs_dx};
     if (conv->winograd)
         team_run(team, TRANSFORM_PARTS, transform_part, &job);
-    memset(conv->touched, 0, sizeof conv->touched);
+    memset(conv->images, 0, sizeof conv->images);
 }
 
 static void add_bias(float *y, size_t rows, size_t k, const float *bias) {
@@ -265,62 +291,41 @@ static void winograd_gradient(const struct conv *conv, const float *x,
              k, add ? 1 : 0, du + p * (size_t)c * (size_t)k, k);
 }
 
+/* Leaves a slice's part of the two factors, for the product over the batch. */
+static void winograd_factors(const struct layer *l, const struct slice *s,
+                             const float *x, const float *dy) {
+    const struct conv *conv = l->state;
+    const struct winograd *g = &conv->g;
+    int c = l->in.channels, k = l->out.channels;
+    size_t tile = (size_t)s->first * (size_t)(g->tiles_y * g->tiles_x);
+    winograd_input(g, x, s->count, c, conv->v + tile * (size_t)c,
+                   conv->plane_v);
+    winograd_output_adjoint(g, dy, s->count, k, conv->d + tile * (size_t)k,
+                            conv->plane_d);
+}
+
+/* One of the 36 points. */
+static void multiply_factors(void *arg, int item, int thread) {
+    const struct layer *l = arg;
+    const struct conv *conv = l->state;
+    int c = l->in.channels, k = l->out.channels, images = 0;
+    size_t p = (size_t)item;
+    (void)thread;
+
+    for (int i = 0; i < LAYER_SLICES; i++)
+        images += conv->images[i];
+    gemm(true, false, c, k, images * conv->g.tiles_y * conv->g.tiles_x, 1,
+         conv->v + p * conv->plane_v, c, conv->d + p * conv->plane_d, k, 0,
+         conv->accumulators + p * (size_t)c * (size_t)k, k);
+}
+
 /* ---- unfolded ------------------------------------------------------------ */
-
-/* One image (H, W, C) -> rows (out H * out W, KH*KW*C). */
-static void unfold(const struct layer *l, const float *image, float *rows) {
-    int c = l->in.channels, size = l->spec.kernel;
-    for (int y = 0; y < l->out.height; y++)
-        for (int x = 0; x < l->out.width; x++)
-            for (int i = 0; i < size; i++)
-                for (int j = 0; j < size; j++, rows += c) {
-                    int sy = y * l->spec.stride - l->spec.padding + i;
-                    int sx = x * l->spec.stride - l->spec.padding + j;
-                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
-                        sx >= l->in.width)
-                        memset(rows, 0, (size_t)c * sizeof *rows);
-                    else
-                        memcpy(rows,
-                               image +
-                                   (size_t)(sy * l->in.width + sx) * (size_t)c,
-                               (size_t)c * sizeof *rows);
-                }
-}
-
-/* The adjoint: adds rows back to where they came from. */
-static void fold(const struct layer *l, const float *rows, float *image) {
-    int c = l->in.channels, size = l->spec.kernel;
-    memset(image, 0, shape_size(l->in) * sizeof *image);
-    for (int y = 0; y < l->out.height; y++)
-        for (int x = 0; x < l->out.width; x++)
-            for (int i = 0; i < size; i++)
-                for (int j = 0; j < size; j++, rows += c) {
-                    int sy = y * l->spec.stride - l->spec.padding + i;
-                    int sx = x * l->spec.stride - l->spec.padding + j;
-                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
-                        sx >= l->in.width)
-                        continue;
-                    float *to =
-                        image + (size_t)(sy * l->in.width + sx) * (size_t)c;
-                    for (int ci = 0; ci < c; ci++)
-                        to[ci] += rows[ci];
-                }
-}
-
-static void unfold_images(const struct layer *l, const float *x, int images,
-                          float *rows) {
-    size_t in = shape_size(l->in);
-    size_t size = (size_t)(l->out.height * l->out.width) *
-                  (size_t)(l->spec.kernel * l->spec.kernel * l->in.channels);
-    for (int n = 0; n < images; n++)
-        unfold(l, x + (size_t)n * in, rows + (size_t)n * size);
-}
 
 static void unfolded_convolve(const struct layer *l, const float *x, int images,
                               float *work, float *y) {
     int k = l->out.channels, rows = images * l->out.height * l->out.width;
     int depth = l->spec.kernel * l->spec.kernel * l->in.channels;
-    unfold_images(l, x, images, work);
+    unfold(l, x, images, work);
     gemm(false, false, rows, k, depth, 1, work, depth, l->params[0].value, k, 0,
          y, k);
 }
@@ -330,7 +335,7 @@ static void unfolded_gradient(const struct layer *l, const float *x,
                               float *dw, bool add) {
     int k = l->out.channels, rows = images * l->out.height * l->out.width;
     int depth = l->spec.kernel * l->spec.kernel * l->in.channels;
-    unfold_images(l, x, images, work);
+    unfold(l, x, images, work);
     gemm(true, false, depth, k, rows, 1, work, depth, dy, k, add ? 1 : 0, dw,
          k);
 }
@@ -377,34 +382,47 @@ static void sum_bias(const float *dy, size_t rows, size_t k, float *sums) {
             sums[j] += dy[i * k + j];
 }
 
+/* To the slice's accumulator, which begins with it unless `add`. */
+static void add_gradient(const struct layer *l, const struct slice *s,
+                         const float *x, const float *dy, int images,
+                         bool add) {
+    const struct conv *conv = l->state;
+    int c = l->in.channels, k = l->out.channels;
+    float *dw = conv->accumulators +
+                (size_t)s->index * conv->taps * (size_t)c * (size_t)k;
+    if (conv->winograd)
+        winograd_gradient(conv, x, dy, images, c, k, s->work, dw, add);
+    else
+        unfolded_gradient(l, x, dy, images, s->work, dw, add);
+}
+
 static void conv_backward(struct layer *l, const struct slice *s,
                           const float *x, const float *dy, float *dx) {
     struct conv *conv = l->state;
     const struct param *bias = layer_param(l, "bias");
     size_t in = shape_size(l->in), out = shape_size(l->out);
-    int c = l->in.channels, k = l->out.channels;
-    size_t size = conv->taps * (size_t)c * (size_t)k;
-    float *dw = conv->accumulators + (size_t)s->index * size;
+    size_t k = (size_t)l->out.channels;
+    bool learns = !l->params[0].frozen;
 
     if (bias && !bias->frozen)
-        sum_bias(dy, (size_t)s->count * out / (size_t)k, (size_t)k,
-                 conv->bias_sums + s->index * k);
+        sum_bias(dy, (size_t)s->count * out / k, k,
+                 conv->bias_sums + (size_t)s->index * k);
+    if (learns && conv->whole)
+        winograd_factors(l, s, x, dy);
     for (int n = 0; n < s->count; n += conv->images_at_once) {
         int left = s->count - n;
         int images = left < conv->images_at_once ? left : conv->images_at_once;
         const float *xn = x + (size_t)n * in, *dyn = dy + (size_t)n * out;
         float *dxn = dx ? dx + (size_t)n * in : NULL;
-        if (!l->params[0].frozen && conv->winograd)
-            winograd_gradient(conv, xn, dyn, images, c, k, s->work, dw, n > 0);
-        else if (!l->params[0].frozen)
-            unfolded_gradient(l, xn, dyn, images, s->work, dw, n > 0);
+        if (learns && !conv->whole)
+            add_gradient(l, s, xn, dyn, images, n > 0);
         if (dx && conv->winograd)
             winograd_convolve(&conv->g, &conv->backward, dyn, images, s->work,
                               dxn);
         else if (dx)
             unfolded_input_gradient(l, dyn, images, s->work, dxn);
     }
-    conv->touched[s->index] = s->count > 0;
+    conv->images[s->index] = s->count;
 }
 
 /* Adds the slices' accumulators into the first one. */
@@ -414,10 +432,10 @@ static void sum_tap(void *arg, int tap, int thread) {
     size_t size = (size_t)l->in.channels * (size_t)l->out.channels;
     float *restrict sum = conv->accumulators + (size_t)tap * size;
     (void)thread;
-    if (!conv->touched[0]) /* a small batch leaves slices empty */
+    if (!conv->images[0]) /* a small batch leaves slices empty */
         memset(sum, 0, size * sizeof *sum);
     for (size_t i = 1; i < LAYER_SLICES; i++) {
-        if (!conv->touched[i])
+        if (!conv->images[i])
             continue;
         const float *part = sum + i * conv->taps * size;
         for (size_t j = 0; j < size; j++)
@@ -440,7 +458,10 @@ static void conv_finish(struct layer *l, struct team *team) {
     struct param *weight = &l->params[0], *bias = layer_param(l, "bias");
 
     if (!weight->frozen) {
-        team_run(team, (int)conv->taps, sum_tap, l);
+        if (conv->whole)
+            team_run(team, WINOGRAD_POINTS, multiply_factors, l);
+        else
+            team_run(team, (int)conv->taps, sum_tap, l);
         if (conv->winograd)
             team_run(team, TRANSFORM_PARTS, untransform_part, l);
         else
@@ -450,7 +471,7 @@ static void conv_finish(struct layer *l, struct team *team) {
     if (bias && !bias->frozen) {
         memset(bias->grad, 0, bias->count * sizeof *bias->grad);
         for (size_t i = 0; i < LAYER_SLICES; i++)
-            for (size_t j = 0; conv->touched[i] && j < bias->count; j++)
+            for (size_t j = 0; conv->images[i] && j < bias->count; j++)
                 bias->grad[j] += conv->bias_sums[i * bias->count + j];
     }
 }
