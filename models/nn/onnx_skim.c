@@ -107,7 +107,30 @@ static void put_place(struct skim *s, const uint8_t *raw, size_t length) {
 
 /* ---- the three messages ------------------------------------------------- */
 
-static void skim_tensor(struct skim *s, const uint8_t *p, const uint8_t *end) {
+/* Of each message, from the outermost in, the one field that changes. */
+static const uint32_t changing[] = {MODEL_GRAPH, GRAPH_INITIALIZER,
+                                    TENSOR_RAW_DATA};
+#define TENSOR 2 /* its bytes are left out; the others hold the next message   \
+                  */
+
+static void skim_fields(struct skim *s, const uint8_t *p, const uint8_t *end,
+                        int depth);
+
+static void skim_message(struct skim *s, uint64_t tag, const uint8_t *p,
+                         const uint8_t *end, int depth) {
+    uint8_t *head = extend(s, 1 + LENGTH_BYTES);
+    if (!head)
+        return;
+    *head = (uint8_t)tag;
+    size_t start = s->size;
+    skim_fields(s, p, end, depth);
+    if (!s->failed)
+        put_varint(s->bytes + start - LENGTH_BYTES, s->size - start,
+                   LENGTH_BYTES);
+}
+
+static void skim_fields(struct skim *s, const uint8_t *p, const uint8_t *end,
+                        int depth) {
     uint64_t tag;
     size_t length;
     while (p < end) {
@@ -117,42 +140,13 @@ static void skim_tensor(struct skim *s, const uint8_t *p, const uint8_t *end) {
             return;
         }
         p += length;
-        if (tag == (TENSOR_RAW_DATA << 3 | WIRE_BYTES) &&
-            length >= ONNX_SKIM_BYTES)
+        bool changes = tag == (changing[depth] << 3 | WIRE_BYTES);
+        if (changes && depth < TENSOR)
+            skim_message(s, tag, p - length, p, depth + 1);
+        else if (changes && length >= ONNX_SKIM_BYTES)
             put_place(s, p - length, length);
         else
             copy(s, field, p);
-    }
-}
-
-/* A message of whose fields one is a message that changes. */
-static void skim_message(struct skim *s, const uint8_t *p, const uint8_t *end,
-                         bool is_model) {
-    uint64_t number = is_model ? MODEL_GRAPH : GRAPH_INITIALIZER, tag;
-    size_t length;
-    while (p < end) {
-        const uint8_t *field = p;
-        if (!onnx_field(&p, end, &tag, &length)) {
-            copy(s, field, end);
-            return;
-        }
-        p += length;
-        if (tag != (number << 3 | WIRE_BYTES)) {
-            copy(s, field, p);
-            continue;
-        }
-        uint8_t *head = extend(s, 1 + LENGTH_BYTES);
-        if (!head)
-            return;
-        *head = (uint8_t)tag;
-        size_t start = s->size;
-        if (is_model)
-            skim_message(s, p - length, p, false);
-        else
-            skim_tensor(s, p - length, p);
-        if (!s->failed)
-            put_varint(s->bytes + start - LENGTH_BYTES, s->size - start,
-                       LENGTH_BYTES);
     }
 }
 
@@ -160,7 +154,7 @@ uint8_t *onnx_skim(const uint8_t *file, size_t file_size, size_t *size,
                    struct err *err) {
     struct skim s = {.file = file, .room = 4096, .bytes = malloc(4096)};
     s.failed = !s.bytes;
-    skim_message(&s, file, file + file_size, true);
+    skim_fields(&s, file, file + file_size, 0);
     if (s.failed) {
         free(s.bytes);
         err_set(err, "no memory for what a file of %zu bytes says", file_size);
