@@ -17,8 +17,9 @@ static struct layer_spec conv3(int channels) {
         .kind = &layer_conv, .channels = channels, .kernel = 3, .padding = 1};
 }
 
-/* The first convolution of a block, halving the image where `pool` says so. */
-static void add_entry(struct architecture *a, int channels, bool pool) {
+/* A convolution with what follows it, halving the image where `pool` says so.
+ */
+static void add_conv(struct architecture *a, int channels, bool pool) {
     add(a, conv3(channels));
     if (pool)
         add(a, (struct layer_spec){.kind = &layer_maxpool, .kernel = 2});
@@ -27,19 +28,19 @@ static void add_entry(struct architecture *a, int channels, bool pool) {
 }
 
 static void add_block(struct architecture *a, int channels, bool pool) {
-    add_entry(a, channels, pool);
-    add_entry(a, channels, false);
+    add_conv(a, channels, pool);
+    add_conv(a, channels, false);
 }
 
 static void add_residual_block(struct architecture *a, int channels,
                                bool pool) {
-    add_entry(a, channels, pool);
-    int entry = a->rows - 1;
-    add_entry(a, channels, false);
+    add_conv(a, channels, pool);
+    int first = a->rows - 1;
+    add_conv(a, channels, false);
     add(a, conv3(channels));
     add_norm(a);
     add(a, (struct layer_spec){.kind = &layer_residual,
-                               .shortcut = a->rows - entry});
+                               .shortcut = a->rows - first});
     add(a, (struct layer_spec){.kind = &layer_gelu});
 }
 

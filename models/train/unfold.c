@@ -2,6 +2,16 @@
 
 #include <string.h>
 
+/* Where tap (i, j) of output pixel (y, x) lies in the image; -1: in the
+ * padding. */
+static ptrdiff_t tap_at(const struct layer *l, int y, int x, int i, int j) {
+    int row = y * l->spec.stride - l->spec.padding + i;
+    int column = x * l->spec.stride - l->spec.padding + j;
+    if (row < 0 || row >= l->in.height || column < 0 || column >= l->in.width)
+        return -1;
+    return (ptrdiff_t)(row * l->in.width + column) * l->in.channels;
+}
+
 /* One image (H, W, C) -> rows (out H * out W, KH*KW*C). */
 static void unfold_image(const struct layer *l, const float *image,
                          float *rows) {
@@ -10,16 +20,11 @@ static void unfold_image(const struct layer *l, const float *image,
         for (int x = 0; x < l->out.width; x++)
             for (int i = 0; i < size; i++)
                 for (int j = 0; j < size; j++, rows += c) {
-                    int sy = y * l->spec.stride - l->spec.padding + i;
-                    int sx = x * l->spec.stride - l->spec.padding + j;
-                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
-                        sx >= l->in.width)
+                    ptrdiff_t at = tap_at(l, y, x, i, j);
+                    if (at < 0)
                         memset(rows, 0, (size_t)c * sizeof *rows);
                     else
-                        memcpy(rows,
-                               image +
-                                   (size_t)(sy * l->in.width + sx) * (size_t)c,
-                               (size_t)c * sizeof *rows);
+                        memcpy(rows, image + at, (size_t)c * sizeof *rows);
                 }
 }
 
@@ -38,14 +43,8 @@ void fold(const struct layer *l, const float *rows, float *image) {
         for (int x = 0; x < l->out.width; x++)
             for (int i = 0; i < size; i++)
                 for (int j = 0; j < size; j++, rows += c) {
-                    int sy = y * l->spec.stride - l->spec.padding + i;
-                    int sx = x * l->spec.stride - l->spec.padding + j;
-                    if (sy < 0 || sy >= l->in.height || sx < 0 ||
-                        sx >= l->in.width)
-                        continue;
-                    float *to =
-                        image + (size_t)(sy * l->in.width + sx) * (size_t)c;
-                    for (int ci = 0; ci < c; ci++)
-                        to[ci] += rows[ci];
+                    ptrdiff_t at = tap_at(l, y, x, i, j);
+                    for (int ci = 0; at >= 0 && ci < c; ci++)
+                        image[at + ci] += rows[ci];
                 }
 }
