@@ -2,7 +2,7 @@
 
     usage: train.py CONVOY_MODEL [ROUNDS]
 
-Both train the bundled network's shape, at its width and its batch of 512, on
+Both train airbench at width 1, in batches of 512 as the bundled network was, on
 the same made-up pictures (what they show does not change the speed). They take
 turns; medians are printed, and the ratio, which is what counts. Convoy's
 figure is that of whole epochs with augmentation, optimiser and checkpoints;
@@ -106,7 +106,7 @@ def main(program, rounds):
                 peer_mib = answer["mib"]
     rate = {name: statistics.median(values) for name, values in rates.items()}
     torch = max(rate["contiguous_format"], rate["channels_last"])
-    print(f"training the bundled network's shape, batches of {BATCH}, "
+    print(f"training airbench at width 1, batches of {BATCH}, "
           f"median of {rounds}")
     print(f"  convoy, {threads} threads    {rate['all']:7.0f} images/s, "
           f"{mib:.0f} MiB at most")
