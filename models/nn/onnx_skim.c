@@ -110,8 +110,7 @@ static void put_place(struct skim *s, const uint8_t *raw, size_t length) {
 /* Of each message, from the outermost in, the one field that changes. */
 static const uint32_t changing[] = {MODEL_GRAPH, GRAPH_INITIALIZER,
                                     TENSOR_RAW_DATA};
-#define TENSOR 2 /* its bytes are left out; the others hold the next message   \
-                  */
+#define TENSOR 2 /* whose bytes are left out */
 
 static void skim_fields(struct skim *s, const uint8_t *p, const uint8_t *end,
                         int depth);
