@@ -5,6 +5,7 @@
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
+#include "models/nn/quantised.h"
 #include "models/nn/strided.h"
 #include "models/nn/window.h"
 
@@ -15,7 +16,8 @@
 struct pool_window {
     const struct window *w;
     const struct op_call *call;
-    const float *plane;
+    const char *plane; /* numbers of `type` */
+    enum nn_type type;
     const int64_t *out; /* where the window is */
     ptrdiff_t best;     /* MaxPool: offset in the plane of the maximum */
 };
@@ -25,17 +27,26 @@ struct pool {
     bool global;
 };
 
+static float number_at_offset(const struct pool_window *p, ptrdiff_t offset) {
+    const void *x = p->plane + offset * (ptrdiff_t)type_size(p->type);
+    return p->type == NN_UINT8  ? *(const uint8_t *)x
+           : p->type == NN_INT8 ? *(const int8_t *)x
+                                : *(const float *)x;
+}
+
 static float maximum(struct pool_window *p) {
     int64_t k[WINDOW_AXES_MAX] = {0};
-    float best = -INFINITY;
+    float best = p->type == NN_UINT8  ? 0
+                 : p->type == NN_INT8 ? INT8_MIN
+                                      : -INFINITY;
 
     p->best = -1;
     do {
-        const ptrdiff_t at = window_offset(p->w, p->out, k);
-        if (at >= 0 && (p->best < 0 || p->plane[at] > best ||
-                        p->plane[at] != p->plane[at])) {
-            best = p->plane[at];
-            p->best = at;
+        const ptrdiff_t offset = window_offset(p->w, p->out, k);
+        const float x = offset >= 0 ? number_at_offset(p, offset) : 0;
+        if (offset >= 0 && (p->best < 0 || x > best || x != x)) {
+            best = x;
+            p->best = offset;
         }
     } while (best == best && dims_step(k, p->w->kernel, p->w->axes));
     return best;
@@ -61,7 +72,7 @@ static float average(struct pool_window *p) {
         const ptrdiff_t at = window_offset(p->w, p->out, k);
         if (at < 0)
             continue;
-        sum += (double)p->plane[at];
+        sum += (double)number_at_offset(p, at);
         count++;
     } while (dims_step(k, p->w->kernel, p->w->axes));
     if (node_int(p->call->node, "count_include_pad", 0))
@@ -76,7 +87,7 @@ static float lp_norm(struct pool_window *p) {
     do {
         const ptrdiff_t at = window_offset(p->w, p->out, k);
         if (at >= 0)
-            sum += pow(fabs((double)p->plane[at]), power);
+            sum += pow(fabs((double)number_at_offset(p, at)), power);
     } while (dims_step(k, p->w->kernel, p->w->axes));
     return (float)pow(sum, 1 / power);
 }
@@ -102,8 +113,11 @@ static int infer_pool(struct op_call *call, struct err *err) {
     int64_t dims[NN_MAX_RANK];
     struct window w;
 
-    if (op_types(call, 0, TYPE_BIT(NN_FLOAT32), err) < 0 ||
-        pool_window_of(call, &w, err) < 0)
+    const struct pool *pool = call->op->kernel;
+    const unsigned types =
+        TYPE_BIT(NN_FLOAT32) |
+        (pool->over == maximum && !pool->global ? TYPES_BYTE : 0);
+    if (op_types(call, 0, types, err) < 0 || pool_window_of(call, &w, err) < 0)
         return -1;
     if (node_int(call->node, "p", 2) < 1)
         return err_set(err, "%s's p has to be 1 or more", call->node->op_type);
@@ -113,7 +127,7 @@ static int infer_pool(struct op_call *call, struct err *err) {
     if (call->output_count > 1 &&
         op_output(call, 1, NN_INT64, x->rank, dims, err) < 0)
         return -1;
-    return op_output(call, 0, NN_FLOAT32, x->rank, dims, err);
+    return op_output(call, 0, x->type, x->rank, dims, err);
 }
 
 /* Number `offset` of the plane as its place in the whole tensor; with
@@ -140,7 +154,8 @@ static void run_pool(struct op_call *call) {
     const struct pool *pool = call->op->kernel;
     const struct tensor *x = call->inputs[0];
     const size_t planes = dims_count(x->dims, 2);
-    float *y = call->outputs[0].data;
+    const size_t each = type_size(x->type);
+    char *y = call->outputs[0].data;
     int64_t *indices = call->output_count > 1 ? call->outputs[1].data : NULL;
     struct window w;
 
@@ -148,10 +163,17 @@ static void run_pool(struct op_call *call) {
     const size_t size = dims_count(w.in, w.axes);
     for (size_t plane = 0; plane < planes; plane++) {
         int64_t out[WINDOW_AXES_MAX] = {0};
-        struct pool_window p = {&w, call, (const float *)x->data + plane * size,
-                                out, -1};
+        struct pool_window p = {.w = &w,
+                                .call = call,
+                                .plane =
+                                    (const char *)x->data + plane * size * each,
+                                .type = x->type,
+                                .out = out,
+                                .best = -1};
         do {
-            *y++ = pool->over(&p);
+            const double result = (double)pool->over(&p);
+            number_put_doubles(y, x->type, &result, 1);
+            y += each;
             if (indices)
                 *indices++ = index_of(&p, plane, p.best);
         } while (dims_step(out, w.out, w.axes));

@@ -19,6 +19,11 @@ void pool_max(const struct pool_shape *shape, int batch, const float *x,
     kernels_for(isa_pick())->pool_max(shape, batch, x, y);
 }
 
+void pool_max_bytes(const struct pool_shape *shape, int batch, bool is_signed,
+                    const void *x, void *y) {
+    kernels_for(isa_pick())->pool_max_bytes(shape, batch, is_signed, x, y);
+}
+
 void pool_average(const struct pool_shape *shape, int batch, const float *x,
                   float *y) {
     kernels_for(isa_pick())->pool_average(shape, batch, x, y);

@@ -10,7 +10,8 @@
  *     pool_max(&shape, batch, x, y);
  *
  * x (batch, height, width, channels), y (batch, out_height, out_width,
- * channels), float32. Nothing is allocated; any number of threads.
+ * channels), float32 where nothing else is said. Nothing is allocated; any
+ * number of threads.
  */
 #ifndef CONVOY_NN_POOL_H
 #define CONVOY_NN_POOL_H
@@ -34,6 +35,10 @@ int pool_out_size(int size, int kernel, int stride, int dilation,
 /* The maximum of what is inside; padding never wins. NaN where there is one. */
 void pool_max(const struct pool_shape *shape, int batch, const float *x,
               float *y);
+
+/* The same of int8 or uint8; the least byte where nothing is inside. */
+void pool_max_bytes(const struct pool_shape *shape, int batch, bool is_signed,
+                    const void *x, void *y);
 
 /* The mean of what is inside; with count_include_pad the divisor counts padding
  * as well, but not what ceil_mode adds beyond it (as PyTorch has it). */

@@ -6,6 +6,11 @@
  *     Dequantize x, Dequantize w, Dequantize bias -> Conv -> Quantize
  *                                                 = QLinearConv
  *     Dequantize a, Dequantize b -> Add -> Quantize = QLinearAdd
+ *     Dequantize a -> Quantize                      = QLinearRescale, or a
+ *     Dequantize a, Dequantize b -> Concat -> Quantize
+ *                                                 = Rescale a, Rescale b ->
+ *                                                   Concat
+ *     Dequantize a -> MaxPool                       = MaxPool a -> Dequantize
  *
  * with a Relu or Clip in front of Quantize where the bytes end at the same
  * bounds anyway. ONNX Runtime reads such networks in the same way, so the bytes
@@ -68,6 +73,38 @@ struct byte_sum byte_sum_of(const struct tensor *const inputs[8]) {
                              .shift = zero[2] - (a * zero[0] + b * zero[1])};
 }
 
+/* ---- QLinearRescale ------------------------------------------------------ */
+
+static int infer_rescale(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    return op_output(call, 0, call->inputs[4]->type, x->rank, x->dims, err);
+}
+
+static void run_rescale(struct op_call *call) {
+    const struct byte_rescale by = byte_rescale_of(call->inputs);
+    vmath_rescale(&by, call->inputs[0]->data, call->outputs[0].data,
+                  tensor_count(call->inputs[0]));
+}
+
+static const struct op qlinear_rescale = {
+    .name = "QLinearRescale",
+    .since = 1,
+    .inputs_min = 5,
+    .inputs_max = 5,
+    .outputs_max = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = infer_rescale,
+    .run = run_rescale,
+};
+
+struct byte_rescale byte_rescale_of(const struct tensor *const inputs[5]) {
+    return (struct byte_rescale){
+        .from = byte_range(inputs[2]->type, (int)number_at(inputs[2], 0)),
+        .from_scale = (float)number_at(inputs[1], 0),
+        .to = byte_range(inputs[4]->type, (int)number_at(inputs[4], 0)),
+        .to_scale = (float)number_at(inputs[3], 0)};
+}
+
 /* ---- what stands around an operator -------------------------------------- */
 
 /* A Quantize or Dequantize and its constants; per tensor where scales are one.
@@ -105,6 +142,14 @@ static bool dequantised_whole(const struct value *value, struct bytes *out) {
     return dequantised(value, out) && out->scales == 1;
 }
 
+static enum nn_type type_of(const struct bytes *b) {
+    return b->zero ? b->zero->t.type : NN_UINT8;
+}
+
+static int zero_point(const struct bytes *b) {
+    return b->zero ? (int)number_at(&b->zero->t, 0) : 0;
+}
+
 /* uint8 0 where the node gives none. */
 static struct value *zero_of(struct graph *graph, const struct bytes *b,
                              enum nn_type type, struct err *err) {
@@ -115,9 +160,7 @@ static struct value *zero_of(struct graph *graph, const struct bytes *b,
 /* True where quantising does all that the activation does. */
 static bool is_implied(const struct graph_node *activation,
                        const struct bytes *q) {
-    const enum nn_type type = q->zero ? q->zero->t.type : NN_UINT8;
-    const int zero = q->zero ? (int)number_at(&q->zero->t, 0) : 0;
-    const struct byte_range range = byte_range(type, zero);
+    const struct byte_range range = byte_range(type_of(q), zero_point(q));
     const float scale = (float)number_at(&q->scale->t, 0);
     struct activation a;
     float low, high;
@@ -186,10 +229,9 @@ static int make_conv(struct graph *graph, struct graph_node *quantise,
         (b && (!dequantised(b, &bias) || !bias_fits(&bias, &x, &w))))
         return 0;
     const struct op *op = op_find("QLinearConv", graph->opset, err);
-    const enum nn_type type = x.zero ? x.zero->t.type : NN_UINT8;
     struct value *inputs[] = {x.value,
                               x.scale,
-                              zero_of(graph, &x, type, err),
+                              zero_of(graph, &x, NN_UINT8, err),
                               w.value,
                               w.scale,
                               zero_of(graph, &w, w.value->t.type, err),
@@ -204,13 +246,12 @@ static int make_conv(struct graph *graph, struct graph_node *quantise,
 static int make_add(struct graph *graph, struct graph_node *quantise,
                     const struct graph_node *add, const struct bytes *y,
                     struct err *err) {
-    const enum nn_type type = y->zero ? y->zero->t.type : NN_UINT8;
+    const enum nn_type type = type_of(y);
     struct bytes in[2];
     struct value *inputs[8];
     for (int i = 0; i < 2; i++) {
         if (!dequantised_whole(graph_input(add, i), &in[i]) ||
-            graph_is_constant(in[i].value) ||
-            (in[i].zero ? in[i].zero->t.type : NN_UINT8) != type)
+            graph_is_constant(in[i].value) || type_of(&in[i]) != type)
             return 0;
         inputs[3 * i] = in[i].value;
         inputs[3 * i + 1] = in[i].scale;
@@ -225,6 +266,84 @@ static int make_add(struct graph *graph, struct graph_node *quantise,
     if (!inputs[2] || !inputs[5] || !inputs[7])
         return -1;
     return become(graph, quantise, &qlinear_add, add, inputs, 8, err);
+}
+
+/* ---- what bytes go through as they are ----------------------------------- */
+
+static bool same_scale(const struct bytes *a, const struct bytes *b) {
+    return type_of(a) == type_of(b) && zero_point(a) == zero_point(b) &&
+           number_at(&a->scale->t, 0) == number_at(&b->scale->t, 0);
+}
+
+/* `node` gives bytes of the scale of y, made of x. */
+static int make_rescale(struct graph *graph, struct graph_node *node,
+                        const struct bytes *x, const struct bytes *y,
+                        struct err *err) {
+    struct value *inputs[] = {x->value, x->scale,
+                              zero_of(graph, x, NN_UINT8, err), y->scale,
+                              zero_of(graph, y, NN_UINT8, err)};
+    if (!inputs[2] || !inputs[4])
+        return -1;
+    node->outputs[0]->t.type = type_of(y);
+    return become(graph, node, &qlinear_rescale, node, inputs, 5, err);
+}
+
+/* What is quantised as it was before; true where `node` has become that. */
+static int quantise_again(struct graph *graph, struct graph_node *node,
+                          const struct bytes *y, struct err *err) {
+    struct bytes x;
+    if (!dequantised_whole(y->value, &x) || graph_is_constant(x.value))
+        return 0;
+    if (!same_scale(&x, y))
+        return make_rescale(graph, node, &x, y, err) < 0 ? -1 : 1;
+    graph_forward(node, x.value);
+    return 1;
+}
+
+/* Each input for itself, by the node that dequantises it. */
+static int make_concat(struct graph *graph, struct graph_node *quantise,
+                       struct graph_node *concat, const struct bytes *y,
+                       struct err *err) {
+    struct bytes x;
+    for (int i = 0; i < concat->input_count; i++) {
+        const struct value *in = graph_input(concat, i);
+        if (in->uses != 1 || !dequantised_whole(in, &x) ||
+            graph_is_constant(x.value))
+            return 0;
+    }
+    for (int i = 0; i < concat->input_count; i++) {
+        struct value *in = graph_input(concat, i);
+        dequantised_whole(in, &x);
+        if (same_scale(&x, y))
+            concat->inputs[i] = x.value;
+        else if (make_rescale(graph, in->producer, &x, y, err) < 0)
+            return -1;
+    }
+    concat->outputs[0]->t.type = type_of(y);
+    graph_forward(quantise, concat->outputs[0]);
+    return 0;
+}
+
+/* The largest byte is the largest number: the two nodes change places. */
+static void pool_before(struct graph_node *pool) {
+    struct value *x = graph_input(pool, 0);
+    struct bytes bytes;
+    if (pool->output_count != 1 || x->uses != 1 ||
+        !dequantised_whole(x, &bytes) || graph_is_constant(bytes.value))
+        return;
+    struct graph_node *first = x->producer, old = *first;
+    first->op = pool->op;
+    first->node = pool->node;
+    first->inputs = pool->inputs;
+    first->input_count = 1;
+    first->inputs[0] = bytes.value;
+    x->t = pool->outputs[0]->t;
+    x->t.type = type_of(&bytes);
+    pool->op = old.op;
+    pool->node = old.node;
+    pool->inputs = old.inputs;
+    pool->input_count = old.input_count;
+    pool->inputs[0] = x;
 }
 
 static bool has_bytes(const struct graph *graph) {
@@ -242,13 +361,18 @@ int graph_fuse_quantised(struct graph *graph, struct err *err) {
     for (int i = 0; i < graph->node_count; i++) {
         struct graph_node *node = graph->nodes[i];
         struct bytes y;
+        if (is(node, "MaxPool"))
+            pool_before(node);
         if (!is(node, "QuantizeLinear") || !read_bytes(node, &y) ||
             y.scales != 1)
             continue;
-        const struct graph_node *op = quantised_operator(&y);
-        const int rc = is(op, "Conv")  ? make_conv(graph, node, op, &y, err)
-                       : is(op, "Add") ? make_add(graph, node, op, &y, err)
-                                       : 0;
+        struct graph_node *op = quantised_operator(&y);
+        int rc = quantise_again(graph, node, &y, err);
+        if (rc == 0)
+            rc = is(op, "Conv")     ? make_conv(graph, node, op, &y, err)
+                 : is(op, "Add")    ? make_add(graph, node, op, &y, err)
+                 : is(op, "Concat") ? make_concat(graph, node, op, &y, err)
+                                    : 0;
         if (rc < 0)
             return graph_error(graph, node, err);
     }

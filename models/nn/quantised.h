@@ -49,6 +49,17 @@ struct byte_sum {
  * those of the result. */
 struct byte_sum byte_sum_of(const struct tensor *const inputs[8]);
 
+/* Bytes of one scale as bytes of another: DequantizeLinear and QuantizeLinear
+ * one after the other. */
+struct byte_rescale {
+    struct byte_range from, to;
+    float from_scale, to_scale;
+};
+
+/* From the inputs of QLinearRescale: x, its scale and zero point, and those of
+ * the result; x itself is not looked at. */
+struct byte_rescale byte_rescale_of(const struct tensor *const inputs[5]);
+
 /* Where an operator of ops_qlinear.c (its row's `kernel`) has which input; -1:
  * nowhere. */
 struct byte_operands {

@@ -9,17 +9,18 @@ static bool takes(const struct graph_node *node, const struct tensor *values) {
         return false;
     for (int i = 0; i < node->input_count; i++) {
         const struct tensor *x = &values[node->inputs[i]->index];
-        if (x->type != NN_FLOAT32 || x->rank != 4 || tensor_count(x) == 0)
+        if (x->type != values[node->inputs[0]->index].type || x->rank != 4 ||
+            tensor_count(x) == 0)
             return false;
     }
     return true;
 }
 
-/* An input's rows, one a pixel or, plain, one an image. */
-static void copy(size_t rows, size_t columns, const float *x, size_t x_pitch,
-                 float *y, size_t y_pitch) {
+/* An input's rows, one a pixel or, plain, one an image; sizes in bytes. */
+static void copy(size_t rows, size_t columns, const char *x, size_t x_pitch,
+                 char *y, size_t y_pitch) {
     for (; rows > 0; rows--, x += x_pitch, y += y_pitch)
-        memcpy(y, x, columns * sizeof *y);
+        memcpy(y, x, columns);
 }
 
 static void run(const struct step *step, struct tensor *tensors,
@@ -28,8 +29,10 @@ static void run(const struct step *step, struct tensor *tensors,
     size_t rows = (size_t)y->dims[0],
            pixels = (size_t)(y->dims[2] * y->dims[3]);
     bool last = y->layout == LAYOUT_CHANNELS_LAST;
-    size_t unit = last ? 1 : pixels, at = 0;
-    size_t pitch = y->pitch ? (size_t)y->pitch : (size_t)y->dims[1] * unit;
+    size_t each = type_size(y->type);
+    size_t unit = last ? each : pixels * each, at = 0;
+    size_t pitch =
+        y->pitch ? (size_t)y->pitch * each : (size_t)y->dims[1] * unit;
     (void)scratch;
 
     for (int i = 0; i < step->input_count; i++) {
@@ -37,8 +40,8 @@ static void run(const struct step *step, struct tensor *tensors,
         size_t columns = (size_t)x->dims[1] * unit;
         if (step->copied >> i & 1)
             copy(last ? rows * pixels : rows, columns, x->data,
-                 x->pitch ? (size_t)x->pitch : columns, (float *)y->data + at,
-                 pitch);
+                 x->pitch ? (size_t)x->pitch * each : columns,
+                 (char *)y->data + at, pitch);
         at += columns;
     }
 }

@@ -1,6 +1,8 @@
 /* Steps that pool: over windows, and over whole maps. */
+#include "models/nn/number.h"
 #include "models/nn/plan.h"
 #include "models/nn/pool.h"
+#include "models/nn/quantised.h"
 #include "models/nn/window.h"
 
 #include <stdlib.h>
@@ -16,10 +18,12 @@ static bool pool_shape(const struct graph_node *node, const struct tensor *x,
                        struct pool_shape *shape) {
     struct op_call call = {.op = node->op, .node = &node->node, .inputs = {x}};
     struct window w;
-    if ((!is(node, "MaxPool") && !is(node, "AveragePool")) ||
-        node->output_count != 1 || x->type != NN_FLOAT32 || x->rank != 4 ||
-        x->dims[0] < 1 || x->dims[0] > INT32_MAX || x->dims[1] < 1 ||
-        x->dims[1] > INT32_MAX || window_of(&call, NULL, &w, NULL) < 0)
+    const bool max = is(node, "MaxPool");
+    if ((!max && !is(node, "AveragePool")) || node->output_count != 1 ||
+        (x->type != NN_FLOAT32 && !(max && type_in(x->type, TYPES_BYTE))) ||
+        x->rank != 4 || x->dims[0] < 1 || x->dims[0] > INT32_MAX ||
+        x->dims[1] < 1 || x->dims[1] > INT32_MAX ||
+        window_of(&call, NULL, &w, NULL) < 0)
         return false;
     *shape = (struct pool_shape){
         .channels = (int)x->dims[1],
@@ -68,10 +72,12 @@ static void run_window(const struct step *step, struct tensor *tensors,
                        void *scratch) {
     const struct pool_shape *s = step->kernel;
     const struct tensor *x = &tensors[step->inputs[0]];
-    float *y = tensors[step->outputs[0]].data;
+    void *y = tensors[step->outputs[0]].data;
     int batch = (int)x->dims[0];
     (void)scratch;
-    if (is(step->node, "MaxPool"))
+    if (x->type != NN_FLOAT32)
+        pool_max_bytes(s, batch, x->type == NN_INT8, x->data, y);
+    else if (is(step->node, "MaxPool"))
         pool_max(s, batch, x->data, y);
     else if (covers_everything(s))
         pool_global_average(batch, s->height * s->width, s->channels, x->data,

@@ -1,5 +1,5 @@
 /* Steps over bytes: convolutions and products by constant weights (qconv.h),
- * sums, and the ways from floats to bytes and back. */
+ * and the ways from floats to bytes, back, and to bytes of another scale. */
 #include "models/nn/conv_layer.h"
 #include "models/nn/number.h"
 #include "models/nn/plan.h"
@@ -155,6 +155,7 @@ static int open_conv(struct step *step, const struct tensor *tensors,
     struct conv_shape shape;
     if (!conv_layer_shape(step->node, x, w, &shape))
         return err_set(err, "is no convolution of two dimensions");
+    shape.out_pitch = (int)tensors[step->outputs[0]].pitch;
     return open_kernel(step, o, &shape, x->type, w->data, x->dims[0], err);
 }
 
@@ -271,11 +272,37 @@ static void run_dequantise(const struct step *step, struct tensor *tensors,
     (void)scratch;
 }
 
+static bool takes_rescale(const struct graph_node *node,
+                          const struct tensor *values) {
+    (void)values;
+    return is(node, "QLinearRescale");
+}
+
+/* Row by row, where it is a part of a concatenation. */
+static void run_rescale(const struct step *step, struct tensor *tensors,
+                        void *scratch) {
+    const struct tensor *x = &tensors[step->inputs[0]];
+    const struct tensor *y = &tensors[step->outputs[0]];
+    const struct tensor *const inputs[] = {
+        x, constant(step->node, 1), constant(step->node, 2),
+        constant(step->node, 3), constant(step->node, 4)};
+    const struct byte_rescale by = byte_rescale_of(inputs);
+    const size_t count = tensor_count(x);
+    const size_t row = y->pitch ? (size_t)y->dims[1] : count;
+    const size_t pitch = y->pitch ? (size_t)y->pitch : count;
+    const char *from = x->data;
+    char *to = y->data;
+    (void)scratch;
+    for (const char *end = from + count; from < end; from += row, to += pitch)
+        vmath_rescale(&by, from, to, row);
+}
+
 /* ---- the kinds ----------------------------------------------------------- */
 
 static const struct step_kind conv_linear = {.name = "quantised conv",
                                              .layout = WANTS_CHANNELS_LAST,
                                              .inputs = 1,
+                                             .pitched_output = true,
                                              .takes = takes_conv_linear,
                                              .open = open_conv,
                                              .close = close_kernel,
@@ -327,6 +354,15 @@ static const struct step_kind dequantise = {.name = "dequantise",
                                             .run = run_dequantise,
                                             .flops = step_output_flops};
 
+static const struct step_kind rescale = {.name = "rescale",
+                                         .layout = WANTS_ANY,
+                                         .inputs = 1,
+                                         .images_apart = true,
+                                         .pitched_output = true,
+                                         .takes = takes_rescale,
+                                         .run = run_rescale,
+                                         .flops = step_output_flops};
+
 const struct step_kind *const step_kinds_quantised[] = {
-    &conv_linear, &conv_integer, &matmul_linear, &matmul_integer, &quantise,
-    &dequantise,  NULL};
+    &conv_linear, &conv_integer, &matmul_linear, &matmul_integer,
+    &quantise,    &dequantise,   &rescale,       NULL};

@@ -76,6 +76,11 @@ void vmath_dequantise(const void *x, const struct byte_range *range,
     kernels()->dequantise(x, range, scale, y, count);
 }
 
+void vmath_rescale(const struct byte_rescale *by, const void *x, void *y,
+                   size_t count) {
+    kernels()->rescale(by, x, y, count);
+}
+
 void vmath_add_bytes(const struct byte_sum *sum, const void *a, const void *b,
                      void *y, size_t count) {
     kernels()->add_bytes(sum, a, b, y, count);

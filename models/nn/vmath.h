@@ -47,6 +47,8 @@ void vmath_quantise(const float *x, float scale, const struct byte_range *range,
                     void *y, size_t count);
 void vmath_dequantise(const void *x, const struct byte_range *range,
                       float scale, float *y, size_t count);
+void vmath_rescale(const struct byte_rescale *by, const void *x, void *y,
+                   size_t count);
 void vmath_add_bytes(const struct byte_sum *sum, const void *a, const void *b,
                      void *y, size_t count);
 

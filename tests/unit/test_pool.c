@@ -82,6 +82,33 @@ static void check(const struct pool_shape *s, int batch, uint32_t *seed) {
     free(x);
 }
 
+/* Whole numbers, as floats and as bytes. */
+static void check_bytes(const struct pool_shape *s, int batch, bool is_signed,
+                        uint32_t *seed) {
+    size_t inputs = (size_t)(batch * s->height * s->width * s->channels);
+    size_t outputs =
+        (size_t)(batch * s->out_height * s->out_width * s->channels);
+    uint8_t *x = malloc(inputs), *y = malloc(outputs);
+    float *floats = malloc(inputs * sizeof *floats);
+    float *want = malloc(outputs * sizeof *want);
+    assert_true(x && y && floats && want);
+    for (size_t i = 0; i < inputs; i++) {
+        x[i] = (uint8_t)random_bits(seed);
+        floats[i] = is_signed ? (int8_t)x[i] : x[i];
+    }
+    pool_max(s, batch, floats, want);
+    pool_max_bytes(s, batch, is_signed, x, y);
+    for (size_t i = 0; i < outputs; i++) {
+        float least = is_signed ? -128 : 0;
+        float most = want[i] < least ? least : want[i];
+        assert_true((is_signed ? (float)(int8_t)y[i] : (float)y[i]) == most);
+    }
+    free(want);
+    free(floats);
+    free(y);
+    free(x);
+}
+
 static void random_shapes(void) {
     uint32_t seed = 11;
     for (int i = 0; i < 200;) {
@@ -89,6 +116,7 @@ static void random_shapes(void) {
         if (s.out_height < 1 || s.out_width < 1)
             continue;
         check(&s, random_int(&seed, 1, 3), &seed);
+        check_bytes(&s, random_int(&seed, 1, 3), i % 2 == 1, &seed);
         i++;
     }
 }

@@ -134,6 +134,71 @@ static void quantised_sums_are_recognised(void **state) {
                   "QuantizeLinear, QLinearAdd, DequantizeLinear");
 }
 
+/* MaxPool of bytes, and what it gives quantised to another scale. */
+static void quantised_maxima_are_of_bytes(void **state) {
+    (void)state;
+    const enum nn_type types[] = {NN_UINT8, NN_INT8};
+    for (int i = 0; i < 2; i++) {
+        struct network net = begin(types[i], 7);
+        network_scalar(&net, "ys", 1.0f / 8);
+        give_zero(&net, "yz", types[i], 3);
+        network_node(&net, "DequantizeLinear", "xq,xs,xz", "xf");
+        struct wire *pool = network_node(&net, "MaxPool", "xf", "m");
+        give_ints(pool, "kernel_shape", 2, DIMS(3, 2));
+        give_ints(pool, "strides", 2, DIMS(2, 2));
+        give_ints(pool, "pads", 4, DIMS(1, 1, 1, 0));
+        network_node(&net, "QuantizeLinear", "m,ys,yz", "yq");
+        end(&net, "yq");
+        check_network(&net, 3, 4, IMAGES,
+                      "QuantizeLinear, to NHWC, MaxPool, QLinearRescale, "
+                      "DequantizeLinear, to NCHW");
+    }
+}
+
+/* What is read as floats as well stays; the same scale again is no step. */
+static void quantised_maxima_need_bytes_alone(void **state) {
+    (void)state;
+    struct network net = begin(NN_UINT8, 7);
+    network_scalar(&net, "ys", 1.0f / 8);
+    give_zero(&net, "yz", NN_UINT8, 3);
+    network_node(&net, "DequantizeLinear", "xq,xs,xz", "xf");
+    give_ints(network_node(&net, "MaxPool", "xf", "m"), "kernel_shape", 2,
+              DIMS(1, 1));
+    network_node(&net, "Sub", "m,xf", "d");
+    network_node(&net, "QuantizeLinear", "d,ys,yz", "yq");
+    end(&net, "yq");
+    check_network(&net, 2, 4, IMAGES, NULL);
+
+    net = begin(NN_UINT8, 7);
+    network_node(&net, "DequantizeLinear", "xq,xs,xz", "xf");
+    network_node(&net, "QuantizeLinear", "xf,xs,xz", "again");
+    network_node(&net, "DequantizeLinear", "again,xs,xz", "y");
+    network_output(&net, "y");
+    check_network(&net, 2, 4, IMAGES, "QuantizeLinear, DequantizeLinear");
+}
+
+/* A convolution's bytes, of the scale of the whole, and others, of another. */
+static void quantised_parts_are_concatenated(void **state) {
+    (void)state;
+    struct network net = begin(NN_UINT8, 128);
+    give_weights(&net, NN_INT8, 0, 20, 3, 3);
+    give_zero(&net, "yz", NN_UINT8, 100);
+    network_node(&net, "DequantizeLinear", "xq,xs,xz", "xf");
+    network_node(&net, "DequantizeLinear", "w,ws,wz", "wf");
+    network_node(&net, "DequantizeLinear", "b,bs", "bf");
+    give_ints(network_node(&net, "Conv", "xf,wf,bf", "c"), "pads", 4,
+              DIMS(1, 1, 1, 1));
+    network_node(&net, "QuantizeLinear", "c,ys,yz", "cq");
+    network_node(&net, "DequantizeLinear", "cq,ys,yz", "cf");
+    network_node(&net, "DequantizeLinear", "xq,xs,xz", "again");
+    give_integer(network_node(&net, "Concat", "cf,again", "k"), "axis", 1);
+    network_node(&net, "QuantizeLinear", "k,ys,yz", "yq");
+    end(&net, "yq");
+    check_network(&net, 3, 4, IMAGES,
+                  "QuantizeLinear, to NHWC, QLinearConv, QLinearRescale, "
+                  "Concat, DequantizeLinear, to NCHW");
+}
+
 static void quantised_dynamically(void **state) {
     (void)state;
     struct network net = {.opset = 13, .seed = 9};
@@ -169,6 +234,27 @@ static void quantised_numbers_round_to_even(void **state) {
     assert_memory_equal(y, want, sizeof want);
 }
 
+/* Every byte at another scale, as the two ways make it one after the other. */
+static void quantised_numbers_change_scale(void **state) {
+    (void)state;
+    uint8_t bytes[256], want[256], got[256];
+    float floats[256];
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    for (int k = 0; k < 512; k++) {
+        const size_t count = (size_t)k / 2;
+        const struct byte_rescale by = {
+            .from = byte_range(k % 2 ? NN_INT8 : NN_UINT8, k % 2 ? -9 : 77),
+            .to = byte_range(k % 3 ? NN_INT8 : NN_UINT8, k % 3 ? 12 : 130),
+            .from_scale = 0.3f,
+            .to_scale = 0.017f * (float)(k % 50 + 1)};
+        vmath_dequantise(bytes, &by.from, by.from_scale, floats, count);
+        vmath_quantise(floats, by.to_scale, &by.to, want, count);
+        vmath_rescale(&by, bytes, got, count);
+        assert_memory_equal(got, want, count);
+    }
+}
+
 /* Every byte there and back, also where it is no whole vector. */
 static void quantised_numbers_come_back(void **state) {
     (void)state;
@@ -195,8 +281,12 @@ int main(void) {
         cmocka_unit_test(quantised_convolutions_run_in_bytes),
         cmocka_unit_test(quantised_convolutions_are_recognised),
         cmocka_unit_test(quantised_sums_are_recognised),
+        cmocka_unit_test(quantised_maxima_are_of_bytes),
+        cmocka_unit_test(quantised_maxima_need_bytes_alone),
+        cmocka_unit_test(quantised_parts_are_concatenated),
         cmocka_unit_test(quantised_dynamically),
         cmocka_unit_test(quantised_numbers_round_to_even),
+        cmocka_unit_test(quantised_numbers_change_scale),
         cmocka_unit_test(quantised_numbers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,8 @@ struct kernels {
 
     void (*pool_max)(const struct pool_shape *shape, int batch, const float *x,
                      float *y);
+    void (*pool_max_bytes)(const struct pool_shape *shape, int batch,
+                           bool is_signed, const uint8_t *x, uint8_t *y);
     void (*pool_average)(const struct pool_shape *shape, int batch,
                          const float *x, float *y);
 
@@ -173,6 +175,9 @@ struct kernels {
                        float scale, float *y, size_t count);
     void (*add_bytes)(const struct byte_sum *sum, const uint8_t *a,
                       const uint8_t *b, uint8_t *y, size_t count);
+    /* What dequantise() and quantise() make of it one after the other. */
+    void (*rescale)(const struct byte_rescale *by, const uint8_t *x, uint8_t *y,
+                    size_t count);
     /* y = round((sums + bias) * scales), of whole numbers in floats. */
     void (*requantise)(const float *sums, const int32_t *bias,
                        const float *scales, const struct byte_range *range,
