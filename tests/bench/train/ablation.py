@@ -1,15 +1,16 @@
 """Trains the bundled network's recipe in small, without one ingredient at a
 time, and prints what each brought.
 
-    python3 ablation.py CONVOY_MODEL DATA FOLDER [NAME]
+    python3 ablation.py CONVOY_MODEL DATA FOLDER
 
 DATA/cifar10 has CIFAR-10's training files; the last 5,000 images are held out.
-With NAME the recipe alone is trained, by a program that was built without
-something that has no option. Each run is kept in FOLDER: what is there is not
-trained again, and what was broken off goes on.
+What has no option is taken out of a copy of the source, which is built in
+FOLDER. Each run is kept there: what is there is not trained again, and what was
+broken off goes on.
 """
 import json
-import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -25,45 +26,76 @@ RECIPE = {
     "zoom": 0.25,
     "cutout": 8,
 }
+# Options, or (file, text, what stands there instead) of the source.
 WITHOUT = {
     "the recipe": {},
     "third convolutions and shortcuts": {"architecture": "airbench"},
     "mirroring": {"no-flip": None},
+    "mirroring in turns (by chance instead)": [
+        ("augment.c", "FLIP_STREAM | image);",
+         "FLIP_STREAM | (uint64_t)(uint32_t)epoch << 32 | image);")],
     "moves": {"translate": 0},
     "zoom": {"zoom": 0},
     "cutout": {"cutout": 0},
     "label smoothing": {"label-smoothing": 0},
     "weight decay": {"weight-decay": 0},
+    "whitening": [("architecture.c", ".whiten = true,", "")],
+    "identity filters at the start": [
+        ("conv.c", "if (size % 2 == 0 || l->spec.stride != 1)",
+         "if (size > 0)")],
+    "64 times the rate for batch norm's biases": [
+        ("architecture.c", ".lr_scale = 64,", "")],
+    "lookahead": [
+        ("trainer.c", "if (step + 1 == steps)", "if (steps < 0)"),
+        ("trainer.c", "return every < 1 || step % every == 0;",
+         "return false;")],
 }
 
-program, data, folder = sys.argv[1:4]
-files = [os.path.join(data, f"cifar10/data_batch_{i}.bin") for i in range(1, 6)]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+program, data, folder = map(pathlib.Path, sys.argv[1:])
+files = [data / f"cifar10/data_batch_{i}.bin" for i in range(1, 6)]
 
 
-def train(name, options, seed):
-    out = os.path.join(folder, f"{name} {seed}".replace(" ", "-"))
-    result = f"{out}.json"
-    if not os.path.exists(result):
-        words = [program, "train", "--cifar10", *files, "--out", out, "--json"]
-        if os.path.exists(os.path.join(out, "checkpoint")):
+def build(name, changes):
+    """The program without what the changes take away."""
+    copy = folder / f"{name} source".replace(" ", "-")
+    shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=shutil.
+                    ignore_patterns("build", ".git", "node_modules"))
+    for file, text, instead in changes:
+        path = copy / "models/train" / file
+        source = path.read_text(encoding="utf-8")
+        if source.count(text) != 1:
+            sys.exit(f"{path} does not have \"{text}\" once")
+        path.write_text(source.replace(text, instead), encoding="utf-8")
+    subprocess.run(["make", "-s", "-j2", "-C", copy, "build/bin/convoy-model"],
+                   check=True, stdout=subprocess.DEVNULL)
+    return copy / "build/bin/convoy-model"
+
+
+def train(name, ingredient, seed):
+    out = folder / f"{name} {seed}".replace(" ", "-")
+    result = out.with_suffix(".json")
+    if not result.exists():
+        options = ingredient if isinstance(ingredient, dict) else {}
+        words = [program if options is ingredient else build(name, ingredient),
+                 "train", "--cifar10", *files, "--out", out, "--json"]
+        if (out / "checkpoint").exists():
             words.append("--resume")
         for option, value in {**RECIPE, **options, "seed": seed}.items():
             words += [f"--{option}"] + ([] if value is None else [str(value)])
         printed = subprocess.run(words, check=True, stdout=subprocess.PIPE)
-        with open(result, "wb") as file:
-            file.write(printed.stdout)
-    with open(result, encoding="utf-8") as file:
-        return 100 * json.load(file)["top1"]
+        result.write_bytes(printed.stdout)
+    return 100 * json.loads(result.read_bytes())["top1"]
 
 
-os.makedirs(folder, exist_ok=True)
-rows = {sys.argv[4]: {}} if len(sys.argv) > 4 else WITHOUT
-print("| without | " + " | ".join(f"seed {seed}" for seed in SEEDS) + " | points |")
+folder.mkdir(parents=True, exist_ok=True)
+print("| without | " + " | ".join(f"seed {seed}" for seed in SEEDS) +
+      " | points |")
 print("| --- |" + " ---: |" * (len(SEEDS) + 1))
 base = None
-for name, options in rows.items():
-    got = [train(name, options, seed) for seed in SEEDS]
+for row, ingredient in WITHOUT.items():
+    got = [train(row, ingredient, seed) for seed in SEEDS]
     mean = sum(got) / len(got)
     base = mean if base is None else base
     cells = [f"{top1:.2f} %" for top1 in got] + [f"{mean - base:+.2f}"]
-    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
