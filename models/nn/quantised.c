@@ -270,8 +270,15 @@ static int make_add(struct graph *graph, struct graph_node *quantise,
 
 /* ---- what bytes go through as they are ----------------------------------- */
 
+/* Larger bytes are larger numbers, and finite ones. */
+static bool is_ordered(const struct bytes *b) {
+    const float scale = (float)number_at(&b->scale->t, 0);
+    return scale > 0 && isfinite(255 * scale);
+}
+
 static bool same_scale(const struct bytes *a, const struct bytes *b) {
-    return type_of(a) == type_of(b) && zero_point(a) == zero_point(b) &&
+    return is_ordered(a) && type_of(a) == type_of(b) &&
+           zero_point(a) == zero_point(b) &&
            number_at(&a->scale->t, 0) == number_at(&b->scale->t, 0);
 }
 
@@ -288,7 +295,7 @@ static int make_rescale(struct graph *graph, struct graph_node *node,
     return become(graph, node, &qlinear_rescale, node, inputs, 5, err);
 }
 
-/* What is quantised as it was before; true where `node` has become that. */
+/* Bytes from other bytes, or those bytes themselves: 1; 0: no such thing. */
 static int quantise_again(struct graph *graph, struct graph_node *node,
                           const struct bytes *y, struct err *err) {
     struct bytes x;
@@ -329,7 +336,8 @@ static void pool_before(struct graph_node *pool) {
     struct value *x = graph_input(pool, 0);
     struct bytes bytes;
     if (pool->output_count != 1 || x->uses != 1 ||
-        !dequantised_whole(x, &bytes) || graph_is_constant(bytes.value))
+        !dequantised_whole(x, &bytes) || !is_ordered(&bytes) ||
+        graph_is_constant(bytes.value))
         return;
     struct graph_node *first = x->producer, old = *first;
     first->op = pool->op;

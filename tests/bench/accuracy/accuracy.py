@@ -3,14 +3,14 @@ classes.
 
     python3 accuracy.py CONVOY_MODEL MODEL DATA
 
-DATA/cifar10/data_batch_5.bin: its last 5,000 pictures, which the model was not
-trained on unless its card says so, are looked at once, mirrored as well, and
-moved as well. DATA/photos: two photographs that show none of the classes. The
+DATA/cifar10/data_batch_5.bin: its last pictures, as many as were held out by the
+model's card, are looked at once, mirrored as well, and moved as well. DATA/photos: two photographs that show none of the classes. The
 other pictures of nothing are made here. "not sure" is the share that a client
 is told "confident": false of.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,8 +18,12 @@ import tempfile
 import numpy
 from PIL import Image
 
-RECORD, HELD_OUT = 1 + 3 * 32 * 32, 5000
+RECORD = 1 + 3 * 32 * 32
 EACH, SIDE = 100, 96
+
+with open(os.path.join(sys.argv[2], "README.md"), encoding="utf-8") as file:
+    card = re.search(r"^\| held out.*?\| (\d+) \|", file.read(), re.MULTILINE)
+HELD_OUT = int(card[1]) if card else 5000
 
 rng = numpy.random.default_rng(1)
 
