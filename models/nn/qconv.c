@@ -1,8 +1,10 @@
 /*
- * Two ways. A convolution of several channels is a product of matrices, its
- * windows gathered as rows, by byte_gemm (kernels.h). A depthwise one goes
- * through the kernel for floats, a few rows at a time: its sums are so small
- * (some 25 products of 17 bits) that floats hold them exactly.
+ * Three ways. A convolution of several channels is a product of matrices by
+ * byte_gemm (kernels.h). Where outputs are wide, its rows are the windows as
+ * they lie in a copy of some lines of the image with the padding around them;
+ * otherwise they are gathered. A depthwise one goes through the kernel for
+ * floats, a few rows at a time: its sums are so small (some 25 products of 17
+ * bits) that floats hold them exactly.
  */
 #include "models/nn/qconv.h"
 
@@ -13,9 +15,10 @@
 
 #define LINE 64 /* bytes in a cache line, and AVX-512's vector */
 
-/* Bytes of gathered rows, and of floats for a depthwise layer, that are used
- * while they are in the second cache. */
+/* Bytes of gathered rows, of copied lines, and of floats for a depthwise layer,
+ * that are used while they are in the second cache. */
 #define BLOCK_BYTES (64 << 10)
+#define LINES_BYTES (128 << 10)
 #define DEPTHWISE_BYTES (256 << 10)
 
 /* Whole numbers up to here are floats. */
@@ -29,9 +32,9 @@ struct qconv {
     struct byte_range y;
     const struct kernels *kernels;
     const struct byte_gemm *gemm;
-    bool depthwise;
+    bool depthwise, lines;
     int depth, columns; /* channels of a group, in and out */
-    int units;          /* of a window */
+    int pieces, units;  /* of a window; units of all pieces */
     size_t pitch;       /* columns of a group in whole vectors */
     /* In a group's order, each group (pitch). */
     int32_t *bias;
@@ -110,16 +113,21 @@ static void put_weight(struct qconv *q, int m, int k, int w) {
     q->sums[(size_t)(m / q->columns) * q->pitch + (size_t)column] += w;
 }
 
-/* Columns of the matrix are in the order of rows: kernel row, column, channel.
- */
+/* Columns of the matrix are in the order of rows: kernel row, column, channel;
+ * each piece of them begins a unit. */
 static void pack_panels(struct qconv *q, const struct qconv_numbers *n,
                         const void *weights) {
-    const int count = taps(q);
+    const int count = taps(q), each = q->gemm->words ? 2 : 4;
+    const int piece = count * q->depth / q->pieces;
+    const int whole = q->units / q->pieces * each;
     size_t i = 0;
     for (int m = 0; m < q->shape.channels_out; m++)
         for (int c = 0; c < q->depth; c++)
-            for (int t = 0; t < count; t++, i++)
-                put_weight(q, m, t * q->depth + c, weight_at(n, weights, i, m));
+            for (int t = 0; t < count; t++, i++) {
+                const int k = t * q->depth + c;
+                put_weight(q, m, k / piece * whole + k % piece,
+                           weight_at(n, weights, i, m));
+            }
 }
 
 static int allocate(struct qconv *q, const struct qconv_numbers *n) {
@@ -151,6 +159,29 @@ static void pack(struct qconv *q, const struct qconv_numbers *n,
     (q->depthwise ? pack_depthwise : pack_panels)(q, n, weights);
 }
 
+/* Rows lie in memory as the product reads them. */
+static bool reads_directly(const struct qconv *q) {
+    const struct conv_shape *s = &q->shape;
+    return !q->gemm->words && q->x == NN_UINT8 && taps(q) == 1 &&
+           s->stride[0] == 1 && s->stride[1] == 1 &&
+           s->out_height == s->height && s->out_width == s->width &&
+           q->depth % 4 == 0;
+}
+
+static bool copies_lines(const struct qconv *q) {
+    const struct conv_shape *s = &q->shape;
+    return !q->gemm->words && s->groups == 1 && taps(q) > 1 &&
+           s->dilation[1] == 1 && s->out_width >= q->gemm->tile;
+}
+
+static void choose(struct qconv *q) {
+    const int each = q->gemm->words ? 2 : 4;
+    q->lines = !q->depthwise && copies_lines(q);
+    q->pieces = q->lines ? q->shape.kernel[0] : 1;
+    q->units =
+        (taps(q) * q->depth / q->pieces + 3) / 4 * (4 / each) * q->pieces;
+}
+
 struct qconv *qconv_open(const struct conv_shape *shape,
                          const struct qconv_numbers *numbers,
                          const void *weights, int batch_max, struct err *err) {
@@ -172,7 +203,7 @@ struct qconv *qconv_open(const struct conv_shape *shape,
     q->depth = shape->channels_in / shape->groups;
     q->kernels = kernels_for(isa_pick());
     q->gemm = byte_gemm_for(q->kernels->isa, fits_bytes(q, numbers, weights));
-    q->units = (taps(q) * q->depth + 3) / 4 * (q->gemm->words ? 2 : 1);
+    choose(q);
     q->pitch = round_up((size_t)q->columns, LINE / sizeof(int32_t));
     if (q->depthwise)
         q->pitch = (size_t)q->columns;
@@ -206,15 +237,6 @@ size_t qconv_memory(const struct qconv *q) {
 
 /* ---- as a product of matrices -------------------------------------------- */
 
-/* Rows lie in memory as the product reads them. */
-static bool reads_directly(const struct qconv *q) {
-    const struct conv_shape *s = &q->shape;
-    return !q->gemm->words && q->x == NN_UINT8 && taps(q) == 1 &&
-           s->stride[0] == 1 && s->stride[1] == 1 &&
-           s->out_height == s->height && s->out_width == s->width &&
-           q->depth % 4 == 0;
-}
-
 static size_t row_bytes(const struct qconv *q) {
     const size_t bytes = (size_t)q->units * 4;
     /* Not a multiple of many lines, which would compete for one set. */
@@ -227,8 +249,32 @@ static int block_rows(const struct qconv *q) {
     return rows < 4 * tile ? 4 * tile : rows;
 }
 
+/* Copied lines: their bytes, and how many of them `count` outputs need. */
+static size_t line_bytes(const struct qconv *q) {
+    const struct conv_shape *s = &q->shape;
+    const int read = (s->out_width - 1) * s->stride[1] + s->kernel[1];
+    const int there = s->pad_left + s->width;
+    return (size_t)(read > there ? read : there) * (size_t)s->channels_in;
+}
+
+static int lines_of(const struct qconv *q, int count) {
+    const struct conv_shape *s = &q->shape;
+    return (count - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
+}
+
+/* Lines of outputs that are computed from one copy. */
+static int strip(const struct qconv *q) {
+    int count = 1;
+    while (count < q->shape.out_height &&
+           (size_t)lines_of(q, count + 1) * line_bytes(q) <= LINES_BYTES)
+        count++;
+    return count;
+}
+
 static size_t gemm_scratch(const struct qconv *q) {
     const size_t bias = round_up(q->pitch * sizeof(int32_t), LINE);
+    if (q->lines) /* the last unit may reach beyond the last line */
+        return bias + (size_t)lines_of(q, strip(q)) * line_bytes(q) + LINE;
     return bias +
            (reads_directly(q) ? 0 : (size_t)block_rows(q) * row_bytes(q));
 }
@@ -247,6 +293,67 @@ static const int32_t *start_of(const struct qconv *q, int group, int x_zero,
     return start;
 }
 
+/* `count` lines of an image from `first`, with what is beside and between them
+ * of padding; int8 as byte_gemm wants it. */
+static void copy_lines(const struct qconv *q, const uint8_t *image, int first,
+                       int count, int x_zero, uint8_t *to) {
+    const struct conv_shape *s = &q->shape;
+    const size_t size = (size_t)s->width * (size_t)s->channels_in;
+    const size_t before = (size_t)s->pad_left * (size_t)s->channels_in;
+    const uint8_t flip = q->x == NN_INT8 ? 0x80 : 0;
+    const size_t all = line_bytes(q);
+    for (int i = first; i < first + count; i++, to += all) {
+        const uint8_t *from = image + (ptrdiff_t)i * (ptrdiff_t)size;
+        memset(to, x_zero ^ flip, all);
+        if (i < 0 || i >= s->height)
+            continue;
+        for (size_t k = 0; k < size; k++)
+            to[before + k] = from[k] ^ flip;
+    }
+}
+
+static struct byte_gemm_call product(const struct qconv *q, int group,
+                                     int x_zero, uint8_t *scratch) {
+    return (struct byte_gemm_call){
+        .units = q->units,
+        .n = q->columns,
+        .pieces = q->pieces,
+        .b = (uint8_t *)q->weights + (size_t)group * q->group_bytes,
+        .bias = start_of(q, group, x_zero, (int32_t *)scratch),
+        .scales = q->scales ? q->scales + (size_t)group * q->pitch : NULL,
+        .range = q->y,
+        .ldc = q->shape.out_pitch};
+}
+
+static void run_lines(const struct qconv *q, int batch, const uint8_t *x,
+                      int x_zero, uint8_t *y, uint8_t *scratch) {
+    const struct conv_shape *s = &q->shape;
+    const size_t in =
+        (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
+    const size_t out = (size_t)s->out_width * (size_t)s->out_pitch *
+                       (q->scales ? 1 : sizeof(int32_t));
+    const ptrdiff_t line = (ptrdiff_t)line_bytes(q);
+    const int most = strip(q);
+    uint8_t *lines = scratch + round_up(q->pitch * sizeof(int32_t), LINE);
+    struct byte_gemm_call call = product(q, 0, x_zero, scratch);
+
+    call.rows = s->out_width;
+    call.lda = (ptrdiff_t)s->stride[1] * s->channels_in;
+    call.step = s->dilation[0] * line;
+    for (int n = 0; n < batch; n++, x += in)
+        for (int first = 0, count; first < s->out_height; first += count) {
+            const int left = s->out_height - first;
+            count = left < most ? left : most;
+            copy_lines(q, x, first * s->stride[0] - s->pad_top,
+                       lines_of(q, count), x_zero, lines);
+            for (int i = 0; i < count; i++, y += out) {
+                call.a = lines + i * s->stride[0] * line;
+                call.c = y;
+                q->gemm->run(&call);
+            }
+        }
+}
+
 static void run_group(const struct qconv *q, int group, int batch,
                       const uint8_t *x, int x_zero, uint8_t *y,
                       uint8_t *scratch) {
@@ -263,16 +370,9 @@ static void run_group(const struct qconv *q, int group, int batch,
                                     .depth = q->depth,
                                     .rows = rows,
                                     .ld = (ptrdiff_t)row_bytes(q)};
-    struct byte_gemm_call call = {
-        .units = q->units,
-        .n = q->columns,
-        .lda = gather.ld,
-        .b = (uint8_t *)q->weights + (size_t)group * q->group_bytes,
-        .bias = start_of(q, group, x_zero, (int32_t *)scratch),
-        .scales = q->scales ? q->scales + (size_t)group * q->pitch : NULL,
-        .range = q->y,
-        .ldc = s->out_pitch};
+    struct byte_gemm_call call = product(q, group, x_zero, scratch);
 
+    call.lda = gather.ld;
     for (int row = 0; row < all; row += block) {
         gather.first = (size_t)row;
         gather.count = call.rows = all - row < block ? all - row : block;
@@ -404,6 +504,10 @@ void qconv_run(const struct qconv *q, int batch, const void *x, int x_zero,
                void *y, void *scratch) {
     if (q->depthwise) {
         run_depthwise(q, batch, x, x_zero, y, scratch);
+        return;
+    }
+    if (q->lines) {
+        run_lines(q, batch, x, x_zero, y, scratch);
         return;
     }
     for (int group = 0; group < groups(q); group++)

@@ -101,12 +101,15 @@ struct depthwise_call {
  * those (AVX-512 VNNI), otherwise two int16 of each, which hold what a byte
  * less its zero point can be. Both are padded with zeros to whole units. B is
  * packed in panels as above, a unit for a float; bias and scales are readable
- * to the end of the last vector.
+ * to the end of the last vector. A row of A may come in pieces of as many whole
+ * units, `step` bytes apart.
  */
 struct byte_gemm_call {
     int rows, units, n;
     const uint8_t *a;
     ptrdiff_t lda; /* bytes from row to row */
+    int pieces;    /* divides units */
+    ptrdiff_t step;
     const void *b;
     const int32_t *bias;
     const float *scales; /* NULL: C is int32 */
