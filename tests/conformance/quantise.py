@@ -39,6 +39,9 @@ class Network:
             if node.op_type == 'Constant' and node.attribute[0].name == 'value':
                 self.weights[node.output[0]] = numpy_helper.to_array(
                     node.attribute[0].t)
+            # Equal weights of several layers, as PyTorch's exporter has them.
+            if node.op_type == 'Identity' and node.input[0] in self.weights:
+                self.weights[node.output[0]] = self.weights[node.input[0]]
         self.nodes = []
         self.added = []
         self.readers = {}
