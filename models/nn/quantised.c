@@ -276,6 +276,12 @@ static bool is_ordered(const struct bytes *b) {
     return scale > 0 && isfinite(255 * scale);
 }
 
+/* Bytes that are computed; a Dequantize may be of int32 as well. */
+static bool dequantised_bytes(const struct value *value, struct bytes *out) {
+    return dequantised_whole(value, out) && !graph_is_constant(out->value) &&
+           out->value->t.type == type_of(out);
+}
+
 static bool same_scale(const struct bytes *a, const struct bytes *b) {
     return is_ordered(a) && type_of(a) == type_of(b) &&
            zero_point(a) == zero_point(b) &&
@@ -299,7 +305,7 @@ static int make_rescale(struct graph *graph, struct graph_node *node,
 static int quantise_again(struct graph *graph, struct graph_node *node,
                           const struct bytes *y, struct err *err) {
     struct bytes x;
-    if (!dequantised_whole(y->value, &x) || graph_is_constant(x.value))
+    if (!dequantised_bytes(y->value, &x))
         return 0;
     if (!same_scale(&x, y))
         return make_rescale(graph, node, &x, y, err) < 0 ? -1 : 1;
@@ -314,8 +320,7 @@ static int make_concat(struct graph *graph, struct graph_node *quantise,
     struct bytes x;
     for (int i = 0; i < concat->input_count; i++) {
         const struct value *in = graph_input(concat, i);
-        if (in->uses != 1 || !dequantised_whole(in, &x) ||
-            graph_is_constant(x.value))
+        if (in->uses != 1 || !dequantised_bytes(in, &x))
             return 0;
     }
     for (int i = 0; i < concat->input_count; i++) {
@@ -336,8 +341,7 @@ static void pool_before(struct graph_node *pool) {
     struct value *x = graph_input(pool, 0);
     struct bytes bytes;
     if (pool->output_count != 1 || x->uses != 1 ||
-        !dequantised_whole(x, &bytes) || !is_ordered(&bytes) ||
-        graph_is_constant(bytes.value))
+        !dequantised_bytes(x, &bytes) || !is_ordered(&bytes))
         return;
     struct graph_node *first = x->producer, old = *first;
     first->op = pool->op;
