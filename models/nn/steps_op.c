@@ -65,8 +65,20 @@ static const char *operator_algorithm(const struct step *step) {
     return "generic";
 }
 
-/* Rows that multiply matrices count their multiplications and additions, all
- * others one for each number that they give. */
+/* What each number of the output looks at: a window, of poolings other than
+ * the global ones; 1 of the rest. */
+static double window_numbers(const struct node *node) {
+    const int64_t *kernel;
+    int axes = node_ints(node, "kernel_shape", &kernel);
+    double count = 1;
+    for (int i = 0; i < axes; i++)
+        count *= (double)kernel[i];
+    return count;
+}
+
+/* Rows that multiply matrices count their multiplications and additions,
+ * poolings what their windows cover, all others one for each number that they
+ * give. */
 static double operator_flops(const struct step *step,
                              const struct tensor *tensors) {
     const char *op_type = step->node->node.op_type;
@@ -85,7 +97,7 @@ static double operator_flops(const struct step *step,
                    a->dims[node_int(&step->node->node, "transA", 0) ? 0 : 1];
     if (b && strcmp(op_type, "Conv") == 0 && b->rank > 1)
         return 2 * count * (double)dims_count(b->dims + 1, b->rank - 1);
-    return count;
+    return count * window_numbers(&step->node->node);
 }
 
 /* ---- a change of layout ------------------------------------------------- */

@@ -467,6 +467,21 @@ static void session_reports_steps(void **state) {
     nn_free(model);
 }
 
+/* A window of 3 x 2 over 5 x 4: 3 x 3 of them, in two channels. */
+static void session_counts_what_windows_cover(void **state) {
+    (void)state;
+    struct network net = {.opset = 13};
+    network_input(&net, "x", 4, DIMS(1, 2, 5, 4));
+    give_ints(network_node(&net, "LpPool", "x", "y"), "kernel_shape", 2,
+              DIMS(3, 2));
+    network_output(&net, "y");
+    struct nn_model *model = load(&net);
+    struct nn_summary summary;
+    nn_summarise(model, &summary);
+    assert_float_equal(summary.flops, 2 * 3 * 3 * 6, 0.5);
+    nn_free(model);
+}
+
 /* ---- anything ----------------------------------------------------------- */
 
 /* Twenty layers, products among them, make rounding larger; a number of the
@@ -607,6 +622,7 @@ int main(void) {
         cmocka_unit_test(session_knows_probabilities),
         cmocka_unit_test(session_refuses_to_explain_other_tails),
         cmocka_unit_test(session_reports_steps),
+        cmocka_unit_test(session_counts_what_windows_cover),
         cmocka_unit_test(session_computes_any_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
