@@ -98,8 +98,9 @@ struct classifier_run *classifier_run_open(const struct classifier *c,
                                            int batch_max, struct err *err);
 
 /* The same, but the scores of a picture are the mean of those of 1, 2 (and
- * mirrored) or 6 views (and moved by a pixel), at as many times the cost;
- * activation maps are those of the picture as it is. */
+ * mirrored) or 6 views (and moved by a pixel), at as many times the cost,
+ * whatever the folder says; 0: as it says. Activation maps are those of the
+ * picture as it is. */
 struct classifier_run *classifier_run_open_views(const struct classifier *c,
                                                  int batch_max, int views,
                                                  struct err *err);
@@ -132,9 +133,6 @@ struct classifier_watch {
 };
 void classifier_run_watch(struct classifier_run *run,
                           const struct classifier_watch *watch);
-
-/* The session inside, for `bench`. */
-struct nn_session *classifier_session(struct classifier_run *run);
 
 /* What is done to an image, one sentence a line, for `inspect`. Caller frees.
  */

@@ -19,17 +19,25 @@
  * that one huge upload does not stay in memory for good. */
 #define KEEP_BYTES ((size_t)16 << 20)
 
+/* A picture in the session's input: rows row .. row + views->count - 1. */
+struct fed {
+    int picture; /* of the chunk */
+    int row;
+    const struct views *views;
+};
+
 struct classifier_run {
     const struct classifier *c;
     struct nn_session *session;
-    int batch_max; /* pictures */
-    int view_count;
-    const struct view *views;
+    int batch_max;             /* pictures */
+    const struct views *views; /* asked for, or NULL: as the folder says */
+    int view_max;              /* rows a picture may take */
     struct classifier_watch watch;
     struct image image;
     struct preprocess_work work;
-    int *slots;    /* (batch_max) which picture of the chunk was fed when */
-    float *scores; /* (batch_max * view_count, classes), where views > 1 */
+    struct fed *fed; /* (batch_max) */
+    float *scores;   /* (batch_max * view_max, classes): averaged */
+    float *part;     /* a tensor: a view before it is mirrored */
 };
 
 struct nn_session *classifier_session_open(const struct classifier *c,
@@ -46,8 +54,6 @@ struct nn_session *classifier_session_open(const struct classifier *c,
 }
 
 static int check_views(const struct classifier *c, int views, struct err *err) {
-    if (!views_find(views))
-        return err_set(err, "a picture has 1, 2 or 6 views, not %d", views);
     if (views > 1 && c->fixed_batch)
         return err_set(err,
                        "%s: its file fixes the batch at %d; for several views "
@@ -56,13 +62,17 @@ static int check_views(const struct classifier *c, int views, struct err *err) {
     return 0;
 }
 
+static size_t tensor_size(const struct classifier *c) {
+    return 3 * (size_t)c->width * (size_t)c->height;
+}
+
 static int allocate(struct classifier_run *run, struct err *err) {
     size_t pictures = (size_t)run->batch_max;
-    size_t scores =
-        pictures * (size_t)run->view_count * (size_t)run->c->classes;
-    run->slots = calloc(pictures, sizeof *run->slots);
+    size_t scores = pictures * (size_t)run->view_max * (size_t)run->c->classes;
+    run->fed = calloc(pictures, sizeof *run->fed);
     run->scores = calloc(scores, sizeof *run->scores);
-    if (!run->slots || !run->scores)
+    run->part = calloc(tensor_size(run->c), sizeof *run->part);
+    if (!run->fed || !run->scores || !run->part)
         return err_set(err, "not enough memory to run %s", run->c->name);
     return 0;
 }
@@ -70,7 +80,13 @@ static int allocate(struct classifier_run *run, struct err *err) {
 struct classifier_run *classifier_run_open_views(const struct classifier *c,
                                                  int batch_max, int views,
                                                  struct err *err) {
-    if (check_views(c, views, err) < 0)
+    const struct views *asked = views_find(views);
+    if (views != 0 && !asked) {
+        err_set(err, "a picture has 1, 2 or 6 views, not %d", views);
+        return NULL;
+    }
+    int view_max = asked ? asked->count : c->preprocess.views.count;
+    if (check_views(c, view_max, err) < 0)
         return NULL;
     struct classifier_run *run = calloc(1, sizeof *run);
     if (!run) {
@@ -79,11 +95,11 @@ struct classifier_run *classifier_run_open_views(const struct classifier *c,
     }
     run->c = c;
     run->batch_max = c->fixed_batch ? c->fixed_batch : batch_max;
-    run->view_count = views;
-    run->views = views_find(views);
+    run->views = asked;
+    run->view_max = view_max;
     if (allocate(run, err) < 0)
         goto fail;
-    run->session = classifier_session_open(c, run->batch_max * views, err);
+    run->session = classifier_session_open(c, run->batch_max * view_max, err);
     if (!run->session)
         goto fail;
     return run;
@@ -94,7 +110,7 @@ fail:
 
 struct classifier_run *classifier_run_open(const struct classifier *c,
                                            int batch_max, struct err *err) {
-    return classifier_run_open_views(c, batch_max, 1, err);
+    return classifier_run_open_views(c, batch_max, 0, err);
 }
 
 void classifier_run_close(struct classifier_run *run) {
@@ -102,8 +118,9 @@ void classifier_run_close(struct classifier_run *run) {
         nn_session_close(run->session);
         image_free(&run->image);
         preprocess_work_free(&run->work);
-        free(run->slots);
+        free(run->fed);
         free(run->scores);
+        free(run->part);
         free(run);
     }
 }
@@ -113,32 +130,58 @@ void classifier_run_watch(struct classifier_run *run,
     run->watch = watch ? *watch : (struct classifier_watch){0};
 }
 
-struct nn_session *classifier_session(struct classifier_run *run) {
-    return run->session;
-}
-
 static void fail(struct classification *out, const struct err *err) {
     out->failed = true;
     out->err = *err;
 }
 
-/* Picture in run->image -> entry `slot` of the batch and its further views
- * behind it. */
+static const struct views *views_of(const struct classifier_run *run) {
+    const struct preprocess *p = &run->c->preprocess;
+    if (run->views)
+        return run->views;
+    return preprocess_is_small(p, run->image.shown_width,
+                               run->image.shown_height)
+               ? views_find(1)
+               : &p->views;
+}
+
+/* What a view shows of run->image -> tensor; of the whole, `plain` has it. */
+static int feed_view(struct classifier_run *run, const struct view *view,
+                     const float *plain, float *tensor, struct err *err) {
+    const struct classifier *c = run->c;
+    struct view_shape shape = {c->height, c->width, c->channels_last};
+    struct image part;
+    if (!view_is_whole(view)) {
+        view_part(view, &run->image, &part);
+        if (preprocess_apply(&c->preprocess, &run->work, &part, run->part,
+                             err) < 0)
+            return -1;
+        plain = run->part;
+    }
+    view_write(view, shape, plain, tensor);
+    return 0;
+}
+
+/* Picture in run->image -> entry `slot` of the batch, all its views. */
 static int feed(struct classifier_run *run, int slot,
                 struct classification *out, struct err *err) {
     const struct classifier *c = run->c;
     const struct image *image = &run->image;
-    size_t size = 3 * (size_t)c->width * (size_t)c->height;
+    struct fed *fed = &run->fed[slot];
+    size_t size = tensor_size(c);
+    fed->views = views_of(run);
+    fed->row = slot > 0 ? fed[-1].row + fed[-1].views->count : 0;
     float *tensor = nn_session_input(run->session, 0);
-    tensor += (size_t)slot * (size_t)run->view_count * size;
+    tensor += (size_t)fed->row * size;
     out->width = image->shown_width;
     out->height = image->shown_height;
     preprocess_region(&c->preprocess, out->width, out->height, out->map_region);
     if (preprocess_apply(&c->preprocess, &run->work, image, tensor, err) < 0)
         return -1;
-    struct view_shape shape = {c->height, c->width, c->channels_last};
-    for (int v = 1; v < run->view_count; v++)
-        view_write(&run->views[v], shape, tensor, tensor + (size_t)v * size);
+    for (int v = 1; v < fed->views->count; v++)
+        if (feed_view(run, &fed->views->list[v], tensor,
+                      tensor + (size_t)v * size, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -194,22 +237,29 @@ static int score(const struct classifier *c, const float *scores, int top_k,
     return 0;
 }
 
+/* Rows that the first `count` pictures take. */
+static int rows_of(const struct classifier_run *run, int count) {
+    const struct fed *last = &run->fed[count - 1];
+    return last->row + last->views->count;
+}
+
 /* The scores of the last run, a row a view; the first row of a picture has
  * become the mean of its views. */
 static const float *average(struct classifier_run *run, int count) {
     const float *scores = nn_session_output(run->session, 0);
-    int classes = run->c->classes, views = run->view_count;
-    if (views == 1)
+    size_t classes = (size_t)run->c->classes;
+    if (run->view_max == 1)
         return scores;
-    size_t picture = (size_t)views * (size_t)classes;
-    memcpy(run->scores, scores, (size_t)count * picture * sizeof *scores);
+    memcpy(run->scores, scores,
+           (size_t)rows_of(run, count) * classes * sizeof *scores);
     for (int n = 0; n < count; n++)
-        views_average(run->views, views, run->scores + (size_t)n * picture,
-                      classes);
+        views_average(run->fed[n].views,
+                      run->scores + (size_t)run->fed[n].row * classes,
+                      run->c->classes);
     return run->scores;
 }
 
-/* Runs the first `count` pictures; out[slots[n]] belongs to the n-th. */
+/* Runs the first `count` pictures that were fed. */
 static void infer(struct classifier_run *run, int count, int top_k,
                   struct classification *out) {
     const struct classifier *c = run->c;
@@ -217,8 +267,7 @@ static void infer(struct classifier_run *run, int count, int top_k,
     if (count == 0)
         return;
     double start = clock_seconds();
-    size_t views = (size_t)run->view_count;
-    int batch = c->fixed_batch ? c->fixed_batch : count * run->view_count;
+    int batch = c->fixed_batch ? c->fixed_batch : rows_of(run, count);
     FAULT_POINT(HAND_DECODED, NULL);
     int status = nn_session_run(run->session, batch, &err);
     FAULT_POINT(HAND_INFERRED, NULL);
@@ -230,14 +279,15 @@ static void infer(struct classifier_run *run, int count, int top_k,
     bool mapped = status == 0 && nn_session_cam(run->session, &cam) &&
                   cam.classes == c->classes;
     for (int n = 0; n < count; n++) {
-        struct classification *o = &out[run->slots[n]];
+        const struct fed *fed = &run->fed[n];
+        struct classification *o = &out[fed->picture];
         o->infer_ms = ms;
         if (status < 0 ||
-            score(c, scores + (size_t)n * views * (size_t)c->classes, top_k, o,
+            score(c, scores + (size_t)fed->row * (size_t)c->classes, top_k, o,
                   &err) < 0)
             fail(o, &err);
         else if (mapped)
-            maps_activation(&cam, n * run->view_count, o);
+            maps_activation(&cam, fed->row, o);
     }
 }
 
@@ -296,7 +346,7 @@ static void classify(struct classifier_run *run, const struct source *source,
         if (take_watched(run, source, i, fed, &out[i], &err) < 0)
             fail(&out[i], &err);
         else
-            run->slots[fed++] = i;
+            run->fed[fed++].picture = i;
         if (fed == run->batch_max || i == count - 1) {
             infer(run, fed, top_k, out);
             fed = 0;
@@ -329,11 +379,12 @@ static float log_score(const struct classifier *c, const float *scores, int k) {
 }
 
 static int fall_of_scores(struct classifier_run *run, const float *picture,
-                          int first, int count, struct classification *out,
+                          const float *before, int first, int count,
+                          const struct classification *out,
                           float cells[][OCCLUSION_CELLS], struct err *err) {
     const struct classifier *c = run->c;
     struct view_shape shape = {c->height, c->width, c->channels_last};
-    size_t size = 3 * (size_t)c->width * (size_t)c->height;
+    size_t size = tensor_size(c);
     float *tensor = nn_session_input(run->session, 0);
     for (int i = 0; i < count; i++)
         occlusion_cover(first + i, shape, picture, tensor + (size_t)i * size);
@@ -343,9 +394,8 @@ static int fall_of_scores(struct classifier_run *run, const float *picture,
     const float *scores = nn_session_output(run->session, 0);
     for (int i = 0; i < count; i++, scores += c->classes)
         for (int m = 0; m < out->map_count; m++) {
-            float before = logf(fmaxf(out->top[m].score, 1e-12f));
             float after = log_score(c, scores, out->top[m].index);
-            occlusion_add(first + i, before - after, cells[m]);
+            occlusion_add(first + i, before[m] - after, cells[m]);
         }
     return 0;
 }
@@ -356,10 +406,14 @@ static int occlude(struct classifier_run *run, const float *picture,
     out->map_count = out->top_count < CLASSIFIER_MAPS_MAX ? out->top_count
                                                           : CLASSIFIER_MAPS_MAX;
     out->map_width = out->map_height = OCCLUSION_SIDE;
+    float before[CLASSIFIER_MAPS_MAX]; /* of the picture as it is: row 0 */
+    for (int m = 0; m < out->map_count; m++)
+        before[m] = log_score(run->c, nn_session_output(run->session, 0),
+                              out->top[m].index);
     for (int i = 0; i < OCCLUSION_PLACES; i += run->batch_max) {
         int left = OCCLUSION_PLACES - i;
         int count = left < run->batch_max ? left : run->batch_max;
-        if (fall_of_scores(run, picture, i, count, out, cells, err) < 0)
+        if (fall_of_scores(run, picture, before, i, count, out, cells, err) < 0)
             return -1;
     }
     for (int m = 0; m < out->map_count; m++)
@@ -371,7 +425,7 @@ void classifier_run_explain(struct classifier_run *run,
                             const struct classifier_image *image, int top_k,
                             struct classification *out) {
     const struct classifier *c = run->c;
-    size_t size = 3 * (size_t)c->width * (size_t)c->height;
+    size_t size = tensor_size(c);
     struct source source = {.files = image};
     struct err err = {0};
     float *picture = malloc(size * sizeof *picture);
@@ -387,7 +441,7 @@ void classifier_run_explain(struct classifier_run *run,
     }
     double start = clock_seconds();
     memcpy(picture, nn_session_input(run->session, 0), size * sizeof *picture);
-    run->slots[0] = 0;
+    run->fed[0].picture = 0;
     infer(run, 1, top_k < c->classes ? top_k : c->classes, out);
     if (!out->failed && out->map_count == 0 &&
         occlude(run, picture, out, &err) < 0) {

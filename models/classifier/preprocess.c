@@ -88,6 +88,10 @@ static void pad(const struct preprocess *p, float *tensor) {
         tensor[i] = p->table[p->channels_last ? i % 3 : i / plane][0];
 }
 
+bool preprocess_is_small(const struct preprocess *p, int width, int height) {
+    return width <= p->width && height <= p->height;
+}
+
 int preprocess_apply(const struct preprocess *p, struct preprocess_work *work,
                      const struct image *image, float *tensor,
                      struct err *err) {
@@ -166,6 +170,15 @@ char *preprocess_describe(const struct preprocess *p) {
                 p->std[2], p->divide_again ? " twice" : "");
     fprintf(f, "feed as float32 (N, %s)\n",
             p->channels_last ? "height, width, 3" : "3, height, width");
+    if (p->views.count > 1)
+        fprintf(f, "look %d times at a larger picture, and average:",
+                p->views.count);
+    for (int i = 0; p->views.count > 1 && i < p->views.count; i++) {
+        char view[64];
+        fprintf(f, "%s %s%s", i ? ";" : "",
+                view_describe(&p->views.list[i], view),
+                i == p->views.count - 1 ? "\n" : "");
+    }
     if (fclose(f) != 0) {
         free(text);
         return NULL;

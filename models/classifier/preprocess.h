@@ -22,6 +22,13 @@
  *                tensor's channels; include_top (EfficientNet) divides by
  *                image_std once more.
  *
+ * One key is ours, for whoever reads the file by other means to ignore:
+ *
+ *   views        [{}, {"mirror": true}, {"square": true, "part": 0.85}]: ways
+ *                to look at a picture, whose scores are averaged (views.h). The
+ *                first is {}, the picture as the other keys have it. A picture
+ *                no larger than the network's input is looked at once.
+ *
  * A value that makes no sense, two that contradict, and a step that is asked
  * for but not known are errors that name the file, the key and the value.
  */
@@ -31,6 +38,7 @@
 #include "common/err.h"
 #include "models/classifier/image.h"
 #include "models/classifier/resize.h"
+#include "models/classifier/views.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +55,7 @@ struct preprocess {
     bool divide_again;
     bool channels_last;  /* the network wants (H, W, 3) */
     float table[3][256]; /* byte -> number, by channel of the tensor */
+    struct views views;  /* one, where the file names none */
 };
 
 /* `width`, `height`: of the network's input, -1 where it leaves them open;
@@ -61,6 +70,10 @@ void preprocess_imagenet(struct preprocess *p, int width, int height);
 
 /* The `least` for image_decode(). */
 int preprocess_least(const struct preprocess *p);
+
+/* Whether a picture is no larger than what the network sees: other looks than
+ * one show nothing more of it. */
+bool preprocess_is_small(const struct preprocess *p, int width, int height);
 
 /* Scratch, kept from one picture to the next. */
 struct preprocess_work {

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #define MAX_SIDE 8192 /* no classifier looks at more; keeps products small */
+#define VIEW_PART_LEAST 0.1
 
 struct reader {
     const json_t *root;
@@ -267,6 +268,49 @@ static int refuse_unknown_steps(const struct reader *r) {
     return 0;
 }
 
+static int read_view(const struct reader *r, const json_t *list, size_t i,
+                     struct view *view) {
+    const json_t *each = json_array_get(list, i);
+    const char *key;
+    json_t *value;
+    *view = (struct view){.part = 1};
+    if (!json_is_object(each) || (i == 0 && json_object_size(each) > 0))
+        return refuse(r, "views", list,
+                      "should be objects, the first of them empty: {}");
+    json_object_foreach((json_t *)each, key, value) {
+        double part = json_number_value(value);
+        if (strcmp(key, "mirror") == 0 && json_is_boolean(value))
+            view->mirrored = json_is_true(value);
+        else if (strcmp(key, "square") == 0 && json_is_boolean(value))
+            view->square = json_is_true(value);
+        else if (strcmp(key, "part") == 0 && part >= VIEW_PART_LEAST &&
+                 part <= 1)
+            view->part = (float)part;
+        else
+            return refuse(r, "views", each,
+                          "a view may have \"mirror\" and \"square\", true or "
+                          "false, and \"part\", 0.1 to 1");
+    }
+    return 0;
+}
+
+static int read_views(const struct reader *r, struct views *views) {
+    const json_t *list = find(r, "views");
+    size_t count = json_array_size(list);
+    *views = *views_find(1);
+    if (!list)
+        return 0;
+    if (count < 1 || count > VIEWS_MAX)
+        return refuse(r, "views", list, "should be a list of 1 to 8 views");
+    views->count = (int)count;
+    for (size_t i = 0; i < count; i++) {
+        views->weights[i] = 1 / (float)count;
+        if (read_view(r, list, i, &views->list[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* In float32, step by step, as transformers computes with numpy. */
 static void fill_table(struct preprocess *p) {
     for (int c = 0; c < 3; c++)
@@ -295,7 +339,7 @@ int preprocess_read(struct preprocess *p, const char *json, size_t size,
         err_set(err, "%s: should be one JSON object", path);
     else if (refuse_unknown_steps(&r) == 0 && read_geometry(&r, p) == 0 &&
              settle_size(&r, p, width, height) == 0)
-        status = read_arithmetic(&r, p);
+        status = read_arithmetic(&r, p) < 0 ? -1 : read_views(&r, &p->views);
     json_decref(root);
     if (status == 0)
         fill_table(p);
@@ -315,5 +359,6 @@ void preprocess_imagenet(struct preprocess *p, int width, int height) {
     p->rescale_factor = 1.0 / 255;
     memcpy(p->mean, mean, sizeof mean);
     memcpy(p->std, std, sizeof std);
+    p->views = *views_find(1);
     fill_table(p);
 }

@@ -1,25 +1,60 @@
 #include "models/classifier/views.h"
 
+#include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
-static const struct view one[] = {{false, 0, 0, 1}};
-static const struct view two[] = {{false, 0, 0, 0.5f}, {true, 0, 0, 0.5f}};
-static const struct view six[] = {
-    {false, 0, 0, 0.25f},   {true, 0, 0, 0.25f},   {false, -1, -1, 0.125f},
-    {true, -1, -1, 0.125f}, {false, 1, 1, 0.125f}, {true, 1, 1, 0.125f},
-};
+static const struct views one = {1, {{.part = 1}}, {1}};
+static const struct views two = {
+    2, {{.part = 1}, {.part = 1, .mirrored = true}}, {0.5f, 0.5f}};
+static const struct views six = {
+    6,
+    {
+        {false, 1, false, 0, 0},
+        {false, 1, true, 0, 0},
+        {false, 1, false, -1, -1},
+        {false, 1, true, -1, -1},
+        {false, 1, false, 1, 1},
+        {false, 1, true, 1, 1},
+    },
+    {0.25f, 0.25f, 0.125f, 0.125f, 0.125f, 0.125f}};
 
-const struct view *views_find(int count) {
+const struct views *views_find(int count) {
     switch (count) {
     case 1:
-        return one;
+        return &one;
     case 2:
-        return two;
+        return &two;
     case 6:
-        return six;
+        return &six;
     default:
         return NULL;
     }
+}
+
+/* ---- what it shows ------------------------------------------------------- */
+
+bool view_is_whole(const struct view *view) {
+    return !view->square && !(view->part < 1);
+}
+
+void view_part(const struct view *view, const struct image *image,
+               struct image *part) {
+    double width = image->shown_width, height = image->shown_height;
+    double side = fmin(width, height);
+    double wanted_width = (view->square ? side : width) * (double)view->part;
+    double wanted_height = (view->square ? side : height) * (double)view->part;
+    *part = *image;
+    part->pixels = part->spare = (struct image_buffer){0};
+    part->shown_width = (int)fmax(1, round(wanted_width));
+    part->shown_height = (int)fmax(1, round(wanted_height));
+    /* The middle. Pixels in memory may be fewer than those of the file. */
+    double share_x = part->shown_width / width;
+    double share_y = part->shown_height / height;
+    part->box.x += part->box.width * (1 - share_x) / 2;
+    part->box.y += part->box.height * (1 - share_y) / 2;
+    part->box.width *= share_x;
+    part->box.height *= share_y;
 }
 
 static int within(int i, int size) {
@@ -45,12 +80,23 @@ void view_write(const struct view *view, struct view_shape shape,
         }
 }
 
-void views_average(const struct view *views, int count, float *scores,
-                   int classes) {
+/* ---- what comes of it ---------------------------------------------------- */
+
+void views_average(const struct views *views, float *scores, int classes) {
     for (int k = 0; k < classes; k++) {
         float sum = 0;
-        for (int v = 0; v < count; v++)
-            sum += views[v].weight * scores[(ptrdiff_t)v * classes + k];
+        for (int v = 0; v < views->count; v++)
+            sum += views->weights[v] * scores[(ptrdiff_t)v * classes + k];
         scores[k] = sum;
     }
+}
+
+const char *view_describe(const struct view *view, char text[64]) {
+    char part[24] = "";
+    if (view->part < 1)
+        snprintf(part, sizeof part, "%.3g of ", (double)view->part);
+    snprintf(text, 64, "%s%s%s", part,
+             view->square ? "the middle square" : "the whole",
+             view->mirrored ? ", mirrored" : "");
+    return text;
 }

@@ -1,27 +1,38 @@
 /*
  * views: one picture seen several ways, the scores averaged, which is right
- * more often than one look (test-time augmentation; the six views are those of
- * arXiv 2404.00498, section 3.5).
+ * more often than one look (test-time augmentation).
  *
- *     const struct view *views = views_find(6);        NULL: no such set
- *     view_write(&views[i], shape, tensor, tensor_of_view_i);
- *     views_average(views, 6, scores, classes);        into the first row
+ *     const struct views *views = views_find(6);       NULL: no such set
+ *     view_part(&views->list[i], &image, &part);       what it shows of it
+ *     preprocess_apply(..., &part, tensor, ...)
+ *     view_write(&views->list[i], shape, tensor, tensor_of_view_i);
+ *     views_average(views, scores, classes);           into the first row
  *
- * The first view of every set is the picture as it is.
+ * The first view of every set is the picture as it is. Sets of the whole
+ * picture, mirrored and moved by a pixel, are those of arXiv 2404.00498,
+ * section 3.5; parts of it are for photographs, whose subject is small, or
+ * which are far from square (multi-crop: Krizhevsky et al. 2012, section 4.1).
  */
 #ifndef CONVOY_CLASSIFIER_VIEWS_H
 #define CONVOY_CLASSIFIER_VIEWS_H
 
+#include "models/classifier/image.h"
+
 #include <stdbool.h>
 
-/* 1: as it is. 2: and mirrored. 6: both, and moved by a pixel up and left,
- * down and right. */
-#define VIEWS_MAX 6
+#define VIEWS_MAX 8
 
 struct view {
-    bool mirrored;
-    int down, right; /* pixels; the edge is repeated */
-    float weight;    /* of its scores; those of a set add up to 1 */
+    bool square;     /* only the largest square in the middle, */
+    float part;      /* and of that or the whole so much of each side; 1: all */
+    bool mirrored;   /* left to right */
+    int down, right; /* pixels of the tensor; the edge is repeated */
+};
+
+struct views {
+    int count;
+    struct view list[VIEWS_MAX];
+    float weights[VIEWS_MAX]; /* of the scores; they add up to 1 */
 };
 
 struct view_shape {
@@ -29,12 +40,24 @@ struct view_shape {
     bool channels_last; /* (height, width, 3), else (3, height, width) */
 };
 
-const struct view *views_find(int count);
+/* 1: as it is. 2: and mirrored. 6: both, and moved by a pixel up and left,
+ * down and right. */
+const struct views *views_find(int count);
+
+/* The part of `image` that a view shows, as a picture of its own, which
+ * borrows the pixels. */
+void view_part(const struct view *view, const struct image *image,
+               struct image *part);
+bool view_is_whole(const struct view *view);
+
+/* Mirrors and moves. */
 void view_write(const struct view *view, struct view_shape shape,
                 const float *from, float *to);
 
-/* `scores` (count, classes): row 0 becomes the weighted mean of all. */
-void views_average(const struct view *views, int count, float *scores,
-                   int classes);
+/* `scores` (views, classes): row 0 becomes the weighted mean of all. */
+void views_average(const struct views *views, float *scores, int classes);
+
+/* "the middle square, mirrored"; returns `text`. */
+const char *view_describe(const struct view *view, char text[64]);
 
 #endif

@@ -173,9 +173,12 @@ static int report(const struct evaluation *e, double seconds, int threads,
     printf("  top-5              %.2f %%\n", 100 * top5);
     printf("  balanced accuracy  %.2f %%\n", 100 * balanced);
     printf("  calibration error  %.4f (%d bins)\n", error, CALIBRATION_BINS);
-    printf("  images a second    %.0f (%d threads, batches of %d, %d view%s)\n",
-           count / seconds, threads, e->batch, e->views,
-           e->views == 1 ? "" : "s");
+    printf("  images a second    %.0f (%d threads, batches of %d, ",
+           count / seconds, threads, e->batch);
+    if (e->views == 0)
+        puts("views as the folder says)");
+    else
+        printf("%d view%s)\n", e->views, e->views == 1 ? "" : "s");
     if (e->unread)
         printf("  unreadable         %d, counted as wrong\n", e->unread);
     return 0;
@@ -237,8 +240,8 @@ static int eval(const char *model, const struct wish *wish, struct err *err) {
 }
 
 int eval_main(int argc, char **argv) {
-    struct wish wish = {
-        .batch = 32, .views = 1, .threads = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+    struct wish wish = {.batch = 32,
+                        .threads = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     struct option_list words = {0};
     struct err err = {0};
     int status;
@@ -249,9 +252,9 @@ int eval_main(int argc, char **argv) {
          "pictures in a folder a class, named as the labels"},
         {"batch", "N", OPTION_INT, &wish.batch, 1, BATCH_MAX,
          "images that go through at once"},
-        {"views", "N", OPTION_INT, &wish.views, 1, 6,
+        {"views", "N", OPTION_INT, &wish.views, 0, 6,
          "looks at each picture: 1; 2, also mirrored; 6, also moved by a "
-         "pixel"},
+         "pixel; 0: as the model's folder says"},
         {"threads", "N", OPTION_INT, &wish.threads, 1, 1024, "threads"},
         {"json", NULL, OPTION_FLAG, &wish.json, 0, 0,
          "one JSON object on one line"},

@@ -131,6 +131,14 @@ static const struct {
     {"{" SIZE "," MEAN ",\"do_pad\":true}", "\"do_pad\""},
     {"{" SIZE ",\"crop_pct\":1.5}", "\"crop_pct\": 1.5"},
     {"{\"size\":8,\"size\":8}", "duplicate"},
+    {"{" SIZE ",\"views\":4}", "1 to 8 views"},
+    {"{" SIZE ",\"views\":[]}", "1 to 8 views"},
+    {"{" SIZE ",\"views\":[{},{},{},{},{},{},{},{},{}]}", "1 to 8 views"},
+    {"{" SIZE ",\"views\":[{\"mirror\":true}]}", "the first of them empty"},
+    {"{" SIZE ",\"views\":[{},true]}", "should be objects"},
+    {"{" SIZE ",\"views\":[{},{\"mirror\":1}]}", "{\"mirror\":1}"},
+    {"{" SIZE ",\"views\":[{},{\"part\":1.5}]}", "{\"part\":1.5}"},
+    {"{" SIZE ",\"views\":[{},{\"zoom\":2}]}", "{\"zoom\":2}"},
 };
 
 static void preprocess_read_says_what_is_wrong(void **state) {
@@ -194,6 +202,19 @@ static void preprocess_describes_each_step(void **state) {
               "subtract (0.485, 0.456, 0.406) and divide by (0.229, 0.224, "
               "0.225)\n"
               "feed as float32 (N, 3, height, width)\n");
+    free(text);
+
+    static const char views[] =
+        "{" SIZE ",\"views\":[{},{\"square\":true,\"mirror\":true},"
+        "{\"part\":0.8}]}";
+    struct err err = {0};
+    assert_int_equal(
+        preprocess_read(&p, views, sizeof views - 1, "p.json", 8, 8, &err), 0);
+    text = preprocess_describe(&p);
+    assert_non_null(text);
+    assert_non_null(
+        strstr(text, "look 3 times at a larger picture, and average: the "
+                     "whole; the middle square, mirrored; 0.8 of the whole\n"));
     free(text);
 }
 
