@@ -1,6 +1,7 @@
 #include "models/train/augment.h"
 
 #include "models/train/outliers.h"
+#include "models/train/photometric.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,6 +18,7 @@ const struct augment augment_cifar10 = {
 #define FLIP_STREAM (1ull << 62)
 #define CROP_STREAM (1ull << 61)
 #define OUTLIER_STREAM (3ull << 61)
+#define PHOTOMETRIC_STREAM (1ull << 63)
 
 struct change {
     int down, right; /* the image's top left corner in the padded one */
@@ -100,7 +102,7 @@ static void draw_zoom(const struct augment *policy, struct rng *rng,
     float most = logf(1 + policy->zoom);
     change->zoomed = rng_below(rng, 2) == 1;
     float size = rng_uniform(rng, -most, most);
-    float aspect = rng_uniform(rng, -most, most) / 4;
+    float aspect = rng_uniform(rng, -most, most) / 3;
     change->zoom_y = expf(size - aspect);
     change->zoom_x = expf(size + aspect);
 }
@@ -126,6 +128,24 @@ static struct change draw(const struct augment *policy, struct shape shape,
     if (policy->zoom > 0)
         draw_zoom(policy, &rng, &change);
     return change;
+}
+
+/* Changes the light of what has been written, in some images. */
+static void relight(const struct augment *policy, struct shape shape,
+                    uint32_t image, int epoch, uint64_t seed, float *out) {
+    struct rng rng;
+    size_t size = shape_size(shape);
+    rng_seed(&rng, seed,
+             PHOTOMETRIC_STREAM | (uint64_t)(uint32_t)epoch << 32 | image);
+    if (!(rng_uniform(&rng, 0, 1) < policy->photometric))
+        return;
+    for (size_t i = 0; i < size; i++)
+        out[i] =
+            255 * (out[i] * policy->deviation[i % 3] + policy->mean[i % 3]);
+    photometric_change(shape, &rng, out);
+    for (size_t i = 0; i < size; i++)
+        out[i] =
+            (out[i] / 255 - policy->mean[i % 3]) / policy->deviation[i % 3];
 }
 
 /* To the mean, which is 0 by now. */
@@ -179,6 +199,7 @@ void augment_fill(const struct augment *policy, const struct dataset *set,
         struct change change = draw(policy, set->shape, order[i], epoch, seed);
         (change.zoomed ? write_zoomed : write_image)(
             policy, set->shape, set->pixels + order[i] * size, &change, out);
+        relight(policy, set->shape, order[i], epoch, seed, out);
         cut_out(policy, set->shape, &change, out);
     }
 }

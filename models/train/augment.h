@@ -16,8 +16,10 @@
  *
  * A fifth, *zoom*, is for photographs, whose object is seldom as large in the
  * picture as in the training images: every other image is drawn larger or
- * smaller by up to 1 + zoom, its aspect changed by up to the root of that. What
- * keeps its size keeps its pixels too, as sharp as they are.
+ * smaller by up to 1 + zoom, its aspect changed by up to two thirds of that.
+ * What keeps its size keeps its pixels too, as sharp as they are. A sixth,
+ * *photometric*, is for them as well: a share of the images gets other light,
+ * sharpness and compression (photometric.h).
  *
  * And some images, others in each epoch, give way to *outliers* (outliers.h),
  * which have no class.
@@ -31,10 +33,11 @@
 #include "models/train/dataset.h"
 
 struct augment {
-    int translate;  /* pixels, less than a quarter of the side; 0: none */
-    int cutout;     /* side of the square, less than the image's; 0: none */
-    float zoom;     /* 0: none; at most 1 */
-    float outliers; /* share of the images that give way to an outlier */
+    int translate;     /* pixels, less than a quarter of the side; 0: none */
+    int cutout;        /* side of the square, less than the image's; 0: none */
+    float zoom;        /* 0: none; at most 1 */
+    float photometric; /* share of the images that change so */
+    float outliers;    /* share of the images that give way to an outlier */
     bool flip;
     float mean[3], deviation[3]; /* of pixels scaled to 0..1 */
 };

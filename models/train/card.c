@@ -175,6 +175,11 @@ static void put_augmentation(const struct card *c) {
     if (a->cutout > 0)
         fprintf(out, ";\n  a square of %d x %d pixels blanked", a->cutout,
                 a->cutout);
+    if (a->photometric > 0)
+        fprintf(out,
+                ";\n  %g %% of them with other light, sharpness and "
+                "compression",
+                100 * (double)a->photometric);
     if (a->outliers > 0)
         fprintf(
             out,

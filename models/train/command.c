@@ -30,7 +30,7 @@ static const struct settings photo_defaults = {
 enum {
     SETTINGS = 6,
     AUGMENT = SETTINGS + 11,
-    AUGMENT_END = AUGMENT + 4,
+    AUGMENT_END = AUGMENT + 5,
     SETTINGS_END = AUGMENT_END + 4,
     ROWS = SETTINGS_END + 7
 };
@@ -97,6 +97,8 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "1 + Z; photos: 0.25"},
         {"cutout", "PIXELS", OPTION_INT, &s->cutout, 0, 1024,
          "side of a square blanked in each image; 0: none"},
+        {"photometric", "SHARE", OPTION_NUMBER, &s->photometric, 0, 1,
+         "of the images get other light, sharpness and compression"},
         {"outliers", "SHARE", OPTION_NUMBER, &s->outliers, 0, 0.5,
          "of the images give way to made-up ones that show nothing, for the "
          "network to be unsure of such"},
@@ -112,7 +114,8 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "network"},
 
         {"augment", "NAME...", OPTION_LIST, &c->augment, 0, 0,
-         "of flip, translate, zoom, cutout only those, or none"},
+         "of flip, translate, zoom, cutout, photometric only those, or "
+         "none"},
         {"threads", "N", OPTION_INT, &c->threads, 1, COMMAND_THREADS_MAX,
          "does not change the result"},
         {"temperature", "T", OPTION_NUMBER, &c->temperature, 0, 100,
@@ -175,7 +178,7 @@ static int apply_augment(struct command *c, struct err *err) {
         if (row == AUGMENT_END && strcmp(word, "none") != 0)
             return err_set(err,
                            "--augment: \"%s\" is none of flip, translate, "
-                           "zoom, cutout, none",
+                           "zoom, cutout, photometric, none",
                            word);
         listed[row] = true; /* "none" marks AUGMENT_END */
     }

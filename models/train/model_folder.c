@@ -105,13 +105,13 @@ static json_t *training_notes(struct trainer *t,
     int done = trainer_epochs_done(t);
     json_t *notes = json_pack(
         "{s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:f, "
-        "s:I}",
+        "s:f, s:I}",
         "images", trainer_training_set(t)->count, "epochs", s->epochs,
         "epochs_done", done, "batch", s->batch, "lr", s->rate, "momentum",
         s->momentum, "weight_decay", s->weight_decay, "label_smoothing",
         s->smoothing, "cutout", s->cutout, "translate", s->translate, "zoom",
-        s->zoom, "outliers", s->outliers, "width", s->width, "seed",
-        (json_int_t)s->seed);
+        s->zoom, "outliers", s->outliers, "photometric", s->photometric,
+        "width", s->width, "seed", (json_int_t)s->seed);
     if (notes && *s->from)
         json_object_set_new(notes, "from", json_string(s->from));
     if (notes)

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "models/train/architecture.h"
 #include "models/train/checkpoint.h"
+#include "models/train/photometric.h"
 #include "models/train/probe.h"
 #include "models/train/progress.h"
 #include "models/train/transfer.h"
@@ -92,6 +93,12 @@ static int check_settings(const struct settings *s, struct shape input,
                        "zoomed by 0 to 1");
     if (!(s->outliers >= 0 && s->outliers <= 0.5))
         return err_set(err, "outliers are a share of 0 to 0.5 of the images");
+    if (!(s->photometric >= 0 && s->photometric <= 1) ||
+        (s->photometric > 0 && input.width > PHOTOMETRIC_SIDE_MAX))
+        return err_set(err,
+                       "the light changes in a share of 0 to 1 of the images, "
+                       "of a side of %d pixels at most",
+                       PHOTOMETRIC_SIDE_MAX);
     if (s->patience < 0 || s->frozen < 0 || !(s->feature_rate >= 0) ||
         (s->patience > 0 && s->validation == 0))
         return err_set(err,
@@ -171,6 +178,7 @@ struct trainer *trainer_open(const struct settings *settings,
     t->policy.translate = settings->translate;
     t->policy.zoom = (float)settings->zoom;
     t->policy.outliers = (float)settings->outliers;
+    t->policy.photometric = (float)settings->photometric;
     t->policy.flip = !settings->no_flip;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};

@@ -50,6 +50,7 @@ struct settings {
     double feature_rate; /* times the learning rate, of all but the head */
     char from[64];       /* the model whose features it began with; or "" */
     double outliers;     /* augment.h */
+    double photometric;  /* likewise */
 };
 
 extern const struct settings trainer_defaults;
