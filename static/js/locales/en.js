@@ -19,8 +19,8 @@ export default {
   'no-files': 'There was no image file in that. Save the image first, then drop the file.',
 
   'knows': {
-    one: 'It knows {n} thing and takes everything else for that:',
-    other: 'It knows {n} things, and takes everything else for the nearest of them:',
+    one: 'It knows {n} thing and has no word for anything else:',
+    other: 'It knows {n} things and has no word for anything else:',
   },
   'knows-more': 'Show all {n}',
   'models-loading': 'Asking the service what it knows …',
