@@ -23,8 +23,10 @@ RECIPE = {
     "weight-decay": 0.012,
     "label-smoothing": 0.2,
     "translate": 4,
-    "zoom": 0.25,
+    "zoom": 0.4,
     "cutout": 8,
+    "photometric": 0.35,
+    "outliers": 0.03,
 }
 # Options, or (file, text, what stands there instead) of the source.
 WITHOUT = {
@@ -37,6 +39,8 @@ WITHOUT = {
     "moves": {"translate": 0},
     "zoom": {"zoom": 0},
     "cutout": {"cutout": 0},
+    "other light, sharpness, compression": {"photometric": 0},
+    "outliers": {"outliers": 0},
     "label smoothing": {"label-smoothing": 0},
     "weight decay": {"weight-decay": 0},
     "whitening": [("architecture.c", ".whiten = true,", "")],
