@@ -1,11 +1,6 @@
 /*
  * Running: pictures into the session's input, one after the other, the plan
  * once for all of them, scores and maps out.
- *
- * Where the folder names views and a threshold of confidence, a picture is
- * first looked at as it is, and in all the other ways only where the answer is
- * not confident: most are, and cost one look. The tensors of all its views are
- * kept until then, since by then the next picture has been decoded.
  */
 #include "models/classifier/classifier_private.h"
 #include "models/classifier/codec.h"
@@ -29,7 +24,6 @@ struct fed {
     int picture; /* of the chunk */
     int row;
     const struct views *views;
-    const struct views *all; /* that there are of it, if not only those */
 };
 
 struct classifier_run {
@@ -42,7 +36,6 @@ struct classifier_run {
     struct image image;
     struct preprocess_work work;
     struct fed *fed; /* (batch_max) */
-    float *looks;    /* (batch_max, view_max) tensors, or NULL: all at once */
     float *scores;   /* (batch_max * view_max, classes): averaged */
     float *part;     /* a tensor: a view before it is mirrored */
 };
@@ -79,11 +72,7 @@ static int allocate(struct classifier_run *run, struct err *err) {
     run->fed = calloc(pictures, sizeof *run->fed);
     run->scores = calloc(scores, sizeof *run->scores);
     run->part = calloc(tensor_size(run->c), sizeof *run->part);
-    bool in_turns = !run->views && run->view_max > 1 && run->c->threshold > 0;
-    if (in_turns)
-        run->looks = calloc(pictures * (size_t)run->view_max,
-                            tensor_size(run->c) * sizeof *run->looks);
-    if (!run->fed || !run->scores || !run->part || (in_turns && !run->looks))
+    if (!run->fed || !run->scores || !run->part)
         return err_set(err, "not enough memory to run %s", run->c->name);
     return 0;
 }
@@ -130,7 +119,6 @@ void classifier_run_close(struct classifier_run *run) {
         image_free(&run->image);
         preprocess_work_free(&run->work);
         free(run->fed);
-        free(run->looks);
         free(run->scores);
         free(run->part);
         free(run);
@@ -174,35 +162,26 @@ static int feed_view(struct classifier_run *run, const struct view *view,
     return 0;
 }
 
-static float *looks_of(const struct classifier_run *run, int slot) {
-    return run->looks +
-           (size_t)slot * (size_t)run->view_max * tensor_size(run->c);
-}
-
-/* Picture in run->image -> entry `slot` of the batch. */
+/* Picture in run->image -> entry `slot` of the batch, all its views. */
 static int feed(struct classifier_run *run, int slot,
                 struct classification *out, struct err *err) {
     const struct classifier *c = run->c;
     const struct image *image = &run->image;
     struct fed *fed = &run->fed[slot];
     size_t size = tensor_size(c);
-    fed->all = views_of(run);
-    fed->views = run->looks ? views_find(1) : fed->all;
+    fed->views = views_of(run);
     fed->row = slot > 0 ? fed[-1].row + fed[-1].views->count : 0;
-    float *row = nn_session_input(run->session, 0);
-    row += (size_t)fed->row * size;
-    float *tensor = run->looks ? looks_of(run, slot) : row;
+    float *tensor = nn_session_input(run->session, 0);
+    tensor += (size_t)fed->row * size;
     out->width = image->shown_width;
     out->height = image->shown_height;
     preprocess_region(&c->preprocess, out->width, out->height, out->map_region);
     if (preprocess_apply(&c->preprocess, &run->work, image, tensor, err) < 0)
         return -1;
-    for (int v = 1; v < fed->all->count; v++)
-        if (feed_view(run, &fed->all->list[v], tensor,
+    for (int v = 1; v < fed->views->count; v++)
+        if (feed_view(run, &fed->views->list[v], tensor,
                       tensor + (size_t)v * size, err) < 0)
             return -1;
-    if (run->looks)
-        memcpy(row, tensor, size * sizeof *row);
     return 0;
 }
 
@@ -280,9 +259,9 @@ static const float *average(struct classifier_run *run, int count) {
     return run->scores;
 }
 
-/* Runs the first `count` entries. */
-static void run_entries(struct classifier_run *run, int count, int top_k,
-                        struct classification *out) {
+/* Runs the first `count` pictures that were fed. */
+static void infer(struct classifier_run *run, int count, int top_k,
+                  struct classification *out) {
     const struct classifier *c = run->c;
     struct err err = {0};
     if (count == 0)
@@ -302,7 +281,7 @@ static void run_entries(struct classifier_run *run, int count, int top_k,
     for (int n = 0; n < count; n++) {
         const struct fed *fed = &run->fed[n];
         struct classification *o = &out[fed->picture];
-        o->infer_ms += ms;
+        o->infer_ms = ms;
         if (status < 0 ||
             score(c, scores + (size_t)fed->row * (size_t)c->classes, top_k, o,
                   &err) < 0)
@@ -310,37 +289,6 @@ static void run_entries(struct classifier_run *run, int count, int top_k,
         else if (mapped)
             maps_activation(&cam, fed->row, o);
     }
-}
-
-/* Feeds again, with all their views, those that the answer is not confident
- * for. Returns how many. */
-static int feed_unsure(struct classifier_run *run, int count,
-                       const struct classification *out) {
-    size_t size = tensor_size(run->c);
-    float *input = nn_session_input(run->session, 0);
-    int again = 0, row = 0;
-    for (int n = 0; n < count; n++) {
-        struct fed fed = run->fed[n];
-        const struct classification *o = &out[fed.picture];
-        if (o->failed || fed.all->count == fed.views->count ||
-            classifier_confidence(run->c, o) != CONFIDENCE_LOW)
-            continue;
-        fed.views = fed.all;
-        fed.row = row;
-        memcpy(input + (size_t)row * size, looks_of(run, n),
-               (size_t)fed.all->count * size * sizeof *input);
-        row += fed.all->count;
-        run->fed[again++] = fed;
-    }
-    return again;
-}
-
-/* Runs the first `count` pictures that were fed. */
-static void infer(struct classifier_run *run, int count, int top_k,
-                  struct classification *out) {
-    run_entries(run, count, top_k, out);
-    if (run->looks)
-        run_entries(run, feed_unsure(run, count, out), top_k, out);
 }
 
 /* Where pictures come from: files, or pixels of one size. */

@@ -27,8 +27,7 @@
  *   views        [{}, {"mirror": true}, {"square": true, "part": 0.85}]: ways
  *                to look at a picture, whose scores are averaged (views.h). The
  *                first is {}, the picture as the other keys have it. A picture
- *                no larger than the network's input is looked at once, and so
- *                is one whose answer is confident then, by config.json.
+ *                no larger than the network's input is looked at once.
  *
  * A value that makes no sense, two that contradict, and a step that is asked
  * for but not known are errors that name the file, the key and the value.

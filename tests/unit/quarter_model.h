@@ -55,8 +55,8 @@ static inline void quarter_model_write(const char *folder) {
 }
 
 static inline void quarter_model_remove(const char *folder) {
-    static const char *const names[] = {
-        "model.onnx", "preprocessor_config.json", "config.json"};
+    static const char *const names[] = {"model.onnx",
+                                        "preprocessor_config.json"};
     char path[512];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);

@@ -166,31 +166,6 @@ static void views_of_a_folder_are_averaged(void **state) {
     assert_null(classifier_run_open_views(c, 2, 3, &err));
     assert_non_null(strstr(err.text, "1, 2 or 6"));
     classifier_free(c);
-
-    /* With a threshold only what is unsure is looked at further. */
-    struct threshold {
-        const char *config;
-        double light;
-    } thresholds[] = {
-        {"{\"confidence_threshold\": 0.99}", 3 * 0.05 * 64 * 2.0 / 3},
-        {"{\"confidence_threshold\": 0.9999}",
-         3 * 0.05 * (64 * 2.0 / 3 + 0 + 32) / 3},
-    };
-    for (int t = 0; t < 2; t++) {
-        quarter_write(folder, "config.json", thresholds[t].config,
-                      strlen(thresholds[t].config));
-        c = classifier_load(folder, &err);
-        if (!c)
-            fail_msg("%s", err.text);
-        run = classifier_run_open(c, 2, &err);
-        pictures[0] = wide;
-        classifier_run_pixels(run, pictures, 24, 16, 3, 2, out);
-        for (int i = 0; i < 3; i++)
-            assert_float_equal(out[i].top[0].score,
-                               1 / (1 + exp(-thresholds[t].light)), 1e-2);
-        classifier_run_close(run);
-        classifier_free(c);
-    }
     quarter_model_remove(folder);
 }
 
