@@ -4,9 +4,10 @@ classes.
     python3 accuracy.py CONVOY_MODEL MODEL DATA
 
 DATA/cifar10/data_batch_5.bin: its last pictures, as many as were held out by the
-model's card, are looked at once, mirrored as well, and moved as well. DATA/photos: two photographs that show none of the classes. The
-other pictures of nothing are made here. "not sure" is the share that a client
-is told "confident": false of.
+model's card, are looked at once, mirrored as well, and moved as well. DATA/photos:
+photographs of a cat, birds and a dog, looked at as the model's folder says, and
+two that show none of the classes. The other pictures of nothing are made here.
+"not sure" is the share that a client is told "confident": false of.
 """
 import json
 import os
@@ -20,6 +21,14 @@ from PIL import Image
 
 RECORD = 1 + 3 * 32 * 32
 EACH, SIDE = 100, 96
+PHOTOS = {
+    "cat.bmp": "cat",
+    "cat_720p.jpg": "cat",
+    "bird.bmp": "bird",
+    "parrot.jpg": "bird",
+    "owl.jpg": "bird",
+    "dog_test_0.bmp": "dog",
+}
 
 with open(os.path.join(sys.argv[2], "README.md"), encoding="utf-8") as file:
     card = re.search(r"^\| held out.*?\| (\d+) \|", file.read(), re.MULTILINE)
@@ -66,6 +75,17 @@ def accuracy(folder):
         )
 
 
+def photographs():
+    files = [os.path.join(sys.argv[3], "photos", name) for name in PHOTOS]
+    answers = model("classify", *files)["images"]
+    best = [answer["predictions"][0] for answer in answers]
+    right = sum(b["label"] == label for b, label in zip(best, PHOTOS.values()))
+    print(f"{right} of {len(PHOTOS)} photographs right:", end="")
+    for name, b in zip(PHOTOS, best):
+        print(f" {name} {b['label']} {b['score']:.2f}", end="")
+    print()
+
+
 def sureness(name, files):
     images = model("classify", *files)["images"]
     scores = sorted(image["predictions"][0]["score"] for image in images)
@@ -93,4 +113,5 @@ def nothing(folder):
 
 with tempfile.TemporaryDirectory() as scratch:
     accuracy(scratch)
+    photographs()
     nothing(scratch)
