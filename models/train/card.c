@@ -191,7 +191,13 @@ static void put_augmentation(const struct card *c) {
 
 static void put_beginning(const struct card *c) {
     const struct settings *s = c->settings;
-    if (*s->from)
+    if (*s->from && s->head)
+        fprintf(c->out,
+                "- goes on from %s, whose classes are the same, in another "
+                "cycle of the\n  learning rate (arXiv 1608.03983), the "
+                "features at %g times it\n",
+                s->from, s->feature_rate);
+    else if (*s->from)
         fprintf(c->out,
                 "- begins with the features of %s; the last layer is first "
                 "fitted to them as they\n  are (linear probe, arXiv "

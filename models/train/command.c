@@ -46,7 +46,8 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "the model folder to write; made if missing"},
         {"from", "MODEL", OPTION_TEXT, &c->from, 0, 0,
          "start with the features of a model that convoy-model "
-         "trained; photos: the bundled one"},
+         "trained, or go on with it where the classes are the same; photos: "
+         "the bundled one"},
         {"scratch", NULL, OPTION_FLAG, &c->scratch, 0, 0,
          "start photos from nothing instead: for thousands of "
          "pictures unlike photographs"},

@@ -160,6 +160,11 @@ static int open_model(struct run *run, struct err *err) {
 static int start(struct run *run, struct trainer *t, struct err *err) {
     if (run->command->resume)
         return trainer_resume(t, run->checkpoint, err);
+    if (run->command->settings.head)
+        fprintf(stderr,
+                "going on from %s, whose classes are the same; images that it "
+                "was trained on are no test\n",
+                run->model.name);
     if (run->model.graph)
         return trainer_start_from(t, &run->model, err);
     return 0;
@@ -312,6 +317,9 @@ static int run_command(struct command *c, int argc, char **argv,
         return -1;
     const struct dataset *images =
         open_model(&run, err) < 0 ? NULL : read_images(&run, err);
+    if (images && run.model.graph)
+        c->settings.head =
+            transfer_has_classes(&run.model, images->names, images->classes);
     struct trainer *trainer =
         images ? trainer_open(&c->settings, images, c->threads, err) : NULL;
     if (trainer)

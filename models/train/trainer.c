@@ -272,30 +272,32 @@ static void pool_features(struct trainer *t, int images, float *pooled) {
     }
 }
 
-int trainer_start_from(struct trainer *t, const struct transfer *model,
-                       struct err *err) {
+/* The last layer: fitted to the features as they are. */
+static int fit_head(struct trainer *t, struct err *err) {
     int images = batch_size(t->train.count, 0, PROBE_IMAGES);
-    int batch = batch_size(images, 0, t->settings.batch);
     size_t each = shape_size(t->net->layers[t->net->layers_count - 1].in);
     float *pooled = malloc((size_t)images * each * sizeof *pooled);
-    int rc = -1;
-    if (!pooled) {
-        err_set(err, "no memory for the features of %d images", images);
-        goto fail;
-    }
-    if (transfer_load(model, t->net, err) < 0)
-        goto fail;
-    augment_plain(&t->policy, &t->train, 0, batch, network_input(t->net));
-    transfer_adapt(t->net, batch);
+    if (!pooled)
+        return err_set(err, "no memory for the features of %d images", images);
     pool_features(t, images, pooled);
-    if (probe_fit(t->net, pooled, t->train.labels, images,
-                  (float)t->settings.smoothing, err) < 0)
-        goto fail;
-    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
-    rc = 0;
-fail:
+    int rc = probe_fit(t->net, pooled, t->train.labels, images,
+                       (float)t->settings.smoothing, err);
     free(pooled);
     return rc;
+}
+
+int trainer_start_from(struct trainer *t, const struct transfer *model,
+                       struct err *err) {
+    int batch = batch_size(t->train.count, 0, t->settings.batch);
+    if (transfer_load(model, t->net, err) < 0)
+        return -1;
+    augment_plain(&t->policy, &t->train, 0, batch, network_input(t->net));
+    transfer_adapt(t->net, batch);
+    if ((t->settings.head ? transfer_load_head(model, t->net, err)
+                          : fit_head(t, err)) < 0)
+        return -1;
+    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
+    return 0;
 }
 
 void trainer_validate(struct trainer *t, struct epoch_record *record) {

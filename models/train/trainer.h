@@ -51,6 +51,8 @@ struct settings {
     char from[64];       /* the model whose features it began with; or "" */
     double outliers;     /* augment.h */
     double photometric;  /* likewise */
+    int32_t head;        /* 1: it began with that model's last layer too */
+    int32_t unused;      /* 0; to a multiple of 8 bytes */
 };
 
 extern const struct settings trainer_defaults;

@@ -36,8 +36,12 @@ static int read_config(struct transfer *model, const char *folder,
         return -1;
     json_t *root = json_loadb(text, size, 0, NULL);
     const char *type = json_string_value(json_object_get(root, "model_type"));
-    json_t *width = json_object_get(json_object_get(root, "training"), "width");
+    json_t *training = json_object_get(root, "training");
+    json_t *width = json_object_get(training, "width");
+    json_t *temperature = json_object_get(training, "temperature");
     int rc = 0;
+    model->temperature =
+        json_is_number(temperature) ? json_number_value(temperature) : 1;
     if (type && json_is_number(width)) {
         snprintf(model->architecture, sizeof model->architecture, "%s", type);
         model->width = json_number_value(width);
@@ -48,6 +52,11 @@ static int read_config(struct transfer *model, const char *folder,
                      "--from, or start from nothing with --scratch",
                      folder);
     }
+    int classes = (int)json_object_size(json_object_get(root, "id2label"));
+    bool found;
+    if (rc == 0 && classes > 0)
+        rc = labels_read_config(&model->labels, text, size, folder, classes,
+                                &found, err);
     json_decref(root);
     free(text);
     return rc;
@@ -86,31 +95,41 @@ int transfer_open(struct transfer *model, const char *folder, struct err *err) {
     model_folder_name(folder, name);
     snprintf(model->name, sizeof model->name, "%s", name);
     if (read_config(model, folder, err) < 0)
-        return -1;
+        goto fail;
     void *onnx = read_part(folder, "model.onnx", ONNX_BYTES_MAX, &size, err);
     if (!onnx)
-        return -1;
+        goto fail;
     model->graph = onnx_parse(onnx, size, err);
     free(onnx);
-    if (!model->graph || check_pixels(model, folder, err) < 0) {
-        transfer_close(model);
-        return -1;
-    }
-    return 0;
+    if (model->graph && check_pixels(model, folder, err) == 0)
+        return 0;
+fail:
+    transfer_close(model);
+    return -1;
 }
 
 void transfer_close(struct transfer *model) {
+    labels_free(&model->labels);
     graph_free(model->graph);
     model->graph = NULL;
 }
 
+bool transfer_has_classes(const struct transfer *model,
+                          const char *const *names, int classes) {
+    bool same = names && model->labels.count == classes;
+    for (int i = 0; same && i < classes; i++)
+        same = strcmp(names[i], model->labels.text[i]) == 0;
+    return same;
+}
+
 /* ---- its weights --------------------------------------------------------- */
 
-/* The next convolution of the file from node *at on, or NULL. */
-static const struct graph_node *next_conv(const struct graph *graph, int *at) {
+/* The next node of a kind of the file from node *at on, or NULL. */
+static const struct graph_node *next_node(const struct graph *graph,
+                                          const char *op_type, int *at) {
     while (*at < graph->node_count) {
         const struct graph_node *node = graph->nodes[(*at)++];
-        if (node->op && strcmp(node->node.op_type, "Conv") == 0)
+        if (node->op && strcmp(node->node.op_type, op_type) == 0)
             return node;
     }
     return NULL;
@@ -174,7 +193,7 @@ int transfer_load(const struct transfer *model, struct network *net,
         struct layer *l = &net->layers[i];
         if (l->kind != &layer_conv)
             continue;
-        const struct graph_node *node = next_conv(model->graph, &at);
+        const struct graph_node *node = next_node(model->graph, "Conv", &at);
         if (!node || !fits(node, l))
             return err_set(err,
                            "%s: %s does not fit layer %d, a convolution of "
@@ -185,6 +204,29 @@ int transfer_load(const struct transfer *model, struct network *net,
         read_kernel(node->inputs[1]->t.data, l);
         read_bias(node, bias_owner(net, i));
     }
+    return 0;
+}
+
+/* As export.c writes it: (K, C*H*W), scaled, divided by the temperature. */
+int transfer_load_head(const struct transfer *model, struct network *net,
+                       struct err *err) {
+    struct layer *l = &net->layers[net->layers_count - 1];
+    int c = l->in.channels, k = l->out.channels, at = 0;
+    int pixels = l->in.height * l->in.width;
+    const struct graph_node *node = next_node(model->graph, "Gemm", &at);
+    const struct tensor *t =
+        node && node->input_count > 1 && graph_is_constant(node->inputs[1])
+            ? &node->inputs[1]->t
+            : NULL;
+    if (!t || t->type != NN_FLOAT32 || t->rank != 2 || t->dims[0] != k ||
+        t->dims[1] != c * pixels)
+        return err_set(err, "%s: its last layer does not fit", model->name);
+    const float *from = t->data;
+    float scale = (float)(model->temperature / (double)l->spec.scale);
+    for (int o = 0; o < k; o++)
+        for (int i = 0; i < c; i++)
+            for (int p = 0; p < pixels; p++)
+                l->params[0].value[(p * c + i) * k + o] = scale * *from++;
     return 0;
 }
 

@@ -6,11 +6,15 @@
  *     model.architecture, model.width       to open the same network with
  *     transfer_load(&model, net, &err);     all but the last layer
  *     transfer_adapt(net, n);               to the n images of its batch
+ *     if (transfer_has_classes(&model, names, 10))
+ *         transfer_load_head(&model, net, &err);        and the last layer
  *     transfer_close(&model);
  *
  * What the layers before the last have learned on other images (edges, fur,
  * fingers) is of use for new classes too, and a few hundred photos are enough
- * to learn the rest from (Yosinski et al. 2014, arXiv 1411.1792).
+ * to learn the rest from (Yosinski et al. 2014, arXiv 1411.1792). For the same
+ * classes in the same order the last layer comes along as well, and training
+ * goes on where it ended.
  *
  * An exported file has batch normalisation folded into the convolution before
  * it, W' = W / sigma and b' = shift - mean / sigma. Read back, the convolution
@@ -23,12 +27,15 @@
 #ifndef CONVOY_TRAIN_TRANSFER_H
 #define CONVOY_TRAIN_TRANSFER_H
 
+#include "models/classifier/labels.h"
 #include "models/train/network.h"
 
 struct transfer {
     char name[64]; /* of the model: its folder's */
     char architecture[32];
     double width;
+    double temperature; /* that its logits were divided by */
+    struct labels labels;
     struct graph *graph;
 };
 
@@ -40,5 +47,11 @@ void transfer_close(struct transfer *model);
 int transfer_load(const struct transfer *model, struct network *net,
                   struct err *err);
 void transfer_adapt(struct network *net, int n);
+
+/* `names` (classes), in the order of the network's scores; NULL: unknown. */
+bool transfer_has_classes(const struct transfer *model,
+                          const char *const *names, int classes);
+int transfer_load_head(const struct transfer *model, struct network *net,
+                       struct err *err);
 
 #endif

@@ -145,6 +145,45 @@ static void train_transfer_adapts_to_the_new_images(void **state) {
     assert_true(l->spec.momentum > 0); /* as it was */
 }
 
+/* Into a network of the same classes: the same logits, before a temperature. */
+static void train_transfer_brings_the_last_layer_along(void **state) {
+    static const char named[] =
+        "{\"model_type\": \"airbench\", \"training\": {\"width\": 0.2, "
+        "\"temperature\": 0.5}, \"id2label\": {\"0\": \"a\", \"1\": \"b\", "
+        "\"2\": \"c\", \"3\": \"d\", \"4\": \"e\", \"5\": \"f\", \"6\": "
+        "\"g\", \"7\": \"h\", \"8\": \"i\", \"9\": \"j\"}}";
+    static const char *const same[] = {"a", "b", "c", "d", "e",
+                                       "f", "g", "h", "i", "j"};
+    static const char *const others[] = {"a", "b", "c", "d", "e",
+                                         "f", "g", "h", "j", "i"};
+    struct fixture *f = *state;
+    struct err err = {0};
+    size_t size;
+    void *onnx = export_onnx(f->from, "test", 0.5, &size, &err);
+    put(f, "model.onnx", onnx, size);
+    free(onnx);
+    put(f, "config.json", named, sizeof named - 1);
+    network_free(f->to);
+    f->to = open_net(f, CLASSES, 9);
+    load(f);
+    assert_true(transfer_has_classes(&f->model, same, CLASSES));
+    assert_false(transfer_has_classes(&f->model, others, CLASSES));
+    assert_false(transfer_has_classes(&f->model, same, CLASSES - 1));
+    assert_false(transfer_has_classes(&f->model, NULL, CLASSES));
+    assert_int_equal(transfer_load_head(&f->model, f->to, &err), 0);
+    fill(f->from, 3);
+    fill(f->to, 3);
+    network_infer(f->from, BATCH);
+    network_infer(f->to, BATCH);
+    for (int i = 0; i < BATCH * CLASSES; i++)
+        assert_float_equal(network_logits(f->to)[i], network_logits(f->from)[i],
+                           1e-4f);
+    network_free(f->to);
+    f->to = open_net(f, OTHER_CLASSES, 9);
+    assert_int_equal(transfer_load_head(&f->model, f->to, &err), -1);
+    assert_non_null(strstr(err.text, "last layer does not fit"));
+}
+
 static void refuse(struct fixture *f, const char *why) {
     struct err err = {0};
     int rc = transfer_open(&f->model, f->folder, &err);
@@ -224,6 +263,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(name, open_model, close_model)
         TRANSFER_TEST(train_transfer_brings_the_features_along),
         TRANSFER_TEST(train_transfer_adapts_to_the_new_images),
+        TRANSFER_TEST(train_transfer_brings_the_last_layer_along),
         TRANSFER_TEST(train_transfer_refuses_what_does_not_fit),
         TRANSFER_TEST(train_transfer_refuses_another_shape),
         TRANSFER_TEST(train_probe_fits_a_last_layer),
