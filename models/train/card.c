@@ -92,8 +92,7 @@ static void put_calibration(const struct card *c) {
 }
 
 static void put_accuracy(const struct card *c) {
-    const struct epoch_record *kept =
-        trainer_epoch(c->t, trainer_best_epoch(c->t));
+    const struct epoch_record *kept = trainer_kept(c->t);
     fprintf(c->out, "## Accuracy\n\n"
                     "| images | number | top-1 | cross entropy |\n"
                     "| --- | ---: | ---: | ---: |\n");

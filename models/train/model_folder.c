@@ -89,7 +89,7 @@ static void add_labels(json_t *root, const struct dataset *set) {
 
 static void add_measures(json_t *notes, struct trainer *t,
                          const struct outcome *outcome) {
-    const struct epoch_record *kept = trainer_epoch(t, trainer_best_epoch(t));
+    const struct epoch_record *kept = trainer_kept(t);
     json_object_set_new(notes, "validation_images",
                         json_integer(trainer_validation_images(t)));
     json_object_set_new(notes, "validation_accuracy",

@@ -424,6 +424,21 @@ void network_measure(struct network *net, int n) {
     forward(&job);
 }
 
+void network_average_statistics(struct network *net, int n, int before) {
+    float usual = 0;
+    for (int i = 0; i < net->layers_count; i++) {
+        struct layer_spec *spec = &net->layers[i].spec;
+        if (spec->kind != &layer_batchnorm)
+            continue;
+        usual = spec->momentum;
+        spec->momentum = (float)before / (float)(before + 1);
+    }
+    network_measure(net, n);
+    for (int i = 0; i < net->layers_count; i++)
+        if (net->layers[i].kind == &layer_batchnorm)
+            net->layers[i].spec.momentum = usual;
+}
+
 const float *network_features(const struct network *net, struct shape *shape) {
     for (int i = 1; i < net->layers_count; i++)
         if (net->layers[i].kind == &layer_global_average) {

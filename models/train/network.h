@@ -76,6 +76,10 @@ void network_infer(struct network *net, int n);
 /* Forward as in training, for the sake of the batch's statistics. */
 void network_measure(struct network *net, int n);
 
+/* The same, after which the running statistics are the mean of those of this
+ * batch and of `before` others that were measured so. */
+void network_average_statistics(struct network *net, int n, int before);
+
 /* What the last layer of the last network_infer() read, (n, its inputs). */
 const float *network_pooled(const struct network *net);
 

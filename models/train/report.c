@@ -97,7 +97,7 @@ static double error_now(const struct page *p) {
 static void put_tiles(const struct page *p) {
     const struct trainer *t = p->trainer;
     int best = trainer_best_epoch(t), done = trainer_epochs_done(t);
-    const struct epoch_record *record = trainer_epoch(t, best);
+    const struct epoch_record *record = trainer_kept(t);
     char text[64], label[64];
     fprintf(p->out, "<div class=\"tiles\">");
     if (p->held_out->count > 0) {

@@ -196,7 +196,7 @@ static void report_epoch(void *arg, struct trainer *t) {
 static void print_result(const struct command *c, const struct trainer *t,
                          const struct outcome *outcome) {
     int done = trainer_epochs_done(t), best = trainer_best_epoch(t);
-    const struct epoch_record *kept = trainer_epoch(t, best);
+    const struct epoch_record *kept = trainer_kept(t);
     double seconds = trainer_seconds(t);
     double rate = (double)trainer_training_set(t)->count * done / seconds;
     bool held_out = trainer_validation_images(t) > 0;

@@ -33,6 +33,7 @@ const struct settings trainer_defaults = {
 #define LOOKAHEAD_IMAGES (5 * 1024) /* likewise: five steps of 1024 */
 #define LOOKAHEAD_TIMES 20          /* in a run, at least */
 #define PROBE_IMAGES 4096           /* enough to fit a last layer to */
+#define SETTLE_IMAGES 8192          /* of the last statistics, at most */
 #define SHUFFLE_STREAM (1ull << 60)
 
 struct trainer {
@@ -51,6 +52,8 @@ struct trainer {
     float *logits;    /* (validation.count, classes) */
     int epochs_done;
     struct epoch_record *history; /* (settings.epochs) */
+    bool used_best;               /* trainer_use_best() has filled */
+    struct epoch_record kept;
 };
 
 /* ---- opening ------------------------------------------------------------- */
@@ -423,11 +426,32 @@ bool trainer_finished(const struct trainer *t) {
            (t->settings.patience > 0 && since >= t->settings.patience);
 }
 
+/* The statistics of batch normalisation that training leaves are of its last
+ * two or three batches, of changed images, and of weights that lookahead has
+ * moved since. These are of many images as a user shows them, under the weights
+ * that are kept (Wu and Johnson 2021, arXiv 2105.07576, section 3; Izmailov et
+ * al. 2018, arXiv 1803.05407, section 3.2). */
+static void settle_statistics(struct trainer *t) {
+    int images = batch_size(t->train.count, 0, SETTLE_IMAGES);
+    int batch = batch_size(images, 0, t->settings.batch);
+    for (int i = 0; i < images / batch; i++) {
+        augment_plain(&t->policy, &t->train, i * batch, batch,
+                      network_input(t->net));
+        network_average_statistics(t->net, batch, i);
+    }
+}
+
 void trainer_use_best(struct trainer *t) {
-    struct epoch_record again;
     if (t->best)
         memcpy(t->net->values, t->best, t->net->count * sizeof *t->best);
-    trainer_validate(t, &again);
+    t->kept = t->history[trainer_best_epoch(t)];
+    t->used_best = true;
+    settle_statistics(t);
+    trainer_validate(t, &t->kept);
+}
+
+const struct epoch_record *trainer_kept(const struct trainer *t) {
+    return t->used_best ? &t->kept : &t->history[trainer_best_epoch(t)];
 }
 
 int trainer_run(struct trainer *t, const char *checkpoint,

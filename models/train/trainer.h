@@ -105,9 +105,13 @@ int trainer_best_epoch(const struct trainer *t);
 /* True once all epochs are done or patience is at its end. */
 bool trainer_finished(const struct trainer *t);
 
-/* Puts the network of trainer_best_epoch() in place and measures it once more;
- * for the end of a run. */
+/* For the end of a run: puts the network of trainer_best_epoch() in place, with
+ * statistics of batch normalisation that are measured anew, and then it. */
 void trainer_use_best(struct trainer *t);
+
+/* The record of that epoch; after trainer_use_best() as it was measured there.
+ * Only after the first epoch. */
+const struct epoch_record *trainer_kept(const struct trainer *t);
 
 struct network *trainer_network(struct trainer *t);
 const struct settings *trainer_settings(const struct trainer *t);

@@ -151,12 +151,38 @@ static void train_network_freezes_biases_by_epoch(void **state) {
     team_close(team);
 }
 
+/* Of the first normalisation, whose input no other one changes. */
+static void train_network_averages_statistics(void **state) {
+    (void)state;
+    struct fixture f;
+    open_net(&f, 2);
+    struct layer *norm = &f.net->layers[4];
+    float first[2][18], second[2][18];
+    const char *const names[] = {"mean", "variance"};
+    for (uint64_t batch = 0; batch < 2; batch++) {
+        check_fill(network_input(f.net), BATCH * shape_size(input), 30 + batch);
+        network_average_statistics(f.net, BATCH, 0);
+        for (int p = 0; p < 2; p++)
+            memcpy(batch ? second[p] : first[p],
+                   layer_param(norm, names[p])->value, sizeof first[p]);
+    }
+    check_fill(network_input(f.net), BATCH * shape_size(input), 30);
+    network_average_statistics(f.net, BATCH, 1); /* the second is in there */
+    for (int p = 0; p < 2; p++)
+        for (int i = 0; i < 18; i++)
+            assert_float_equal(layer_param(norm, names[p])->value[i],
+                               (first[p][i] + second[p][i]) / 2, 1e-5f);
+    assert_float_equal(norm->spec.momentum, 0.6f, 0);
+    close_net(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_network_gradients),
         cmocka_unit_test(train_network_is_the_same_on_any_number_of_threads),
         cmocka_unit_test(train_network_infers_each_image_by_itself),
         cmocka_unit_test(train_network_freezes_biases_by_epoch),
+        cmocka_unit_test(train_network_averages_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
