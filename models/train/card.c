@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What the sections are written from. */
 struct card {
@@ -192,9 +193,10 @@ static void put_beginning(const struct card *c) {
     const struct settings *s = c->settings;
     if (*s->from && s->head)
         fprintf(c->out,
-                "- goes on from %s, whose classes are the same, in another "
+                "- goes on from %s%s, whose classes are the same, in another "
                 "cycle of the\n  learning rate (arXiv 1608.03983), the "
                 "features at %g times it\n",
+                strchr(s->from, ' ') ? "the mean of the weights of " : "",
                 s->from, s->feature_rate);
     else if (*s->from)
         fprintf(c->out,

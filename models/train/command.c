@@ -44,10 +44,10 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "or CIFAR-10 in the binary form: data_batch_1.bin ..."},
         {"out", "DIR", OPTION_TEXT, &c->out, 0, 0,
          "the model folder to write; made if missing"},
-        {"from", "MODEL", OPTION_TEXT, &c->from, 0, 0,
+        {"from", "MODEL...", OPTION_LIST, &c->from, 0, 0,
          "start with the features of a model that convoy-model "
-         "trained, or go on with it where the classes are the same; photos: "
-         "the bundled one"},
+         "trained, or go on with it where the classes are the same; of several "
+         "with the mean of their weights; photos: the bundled one"},
         {"scratch", NULL, OPTION_FLAG, &c->scratch, 0, 0,
          "start photos from nothing instead: for thousands of "
          "pictures unlike photographs"},
@@ -148,6 +148,7 @@ void command_init(struct command *c) {
 
 void command_free(struct command *c) {
     option_list_free(&c->files);
+    option_list_free(&c->from);
     option_list_free(&c->augment);
 }
 
@@ -229,7 +230,9 @@ static int check(const struct command *c, struct err *err) {
                                   "--cifar10");
     if (!c->out)
         return err_set(err, "where to? name a folder after --out");
-    if (c->from && c->scratch)
+    if (c->from.count > COMMAND_FROM_MAX)
+        return err_set(err, "--from takes up to %d models", COMMAND_FROM_MAX);
+    if (c->from.count && c->scratch)
         return err_set(err, "--from and --scratch contradict each other");
     return 0;
 }
@@ -280,21 +283,30 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
+void command_from(const struct command *c, char from[64]) {
+    int used = 0;
+    *from = 0;
+    for (int i = 0; i < c->from.count && used < 63; i++)
+        used += snprintf(from + used, (size_t)(64 - used), "%s%s", i ? " " : "",
+                         base_name(c->from.items[i]));
+}
+
 /* The features and the network that a run began with are in its checkpoint. */
 static int compare_beginning(const struct command *c,
                              const struct settings *kept, struct err *err) {
-    const char *from = kept->from;
+    char from[sizeof kept->from];
+    command_from(c, from);
     if (strcmp(c->settings.architecture, kept->architecture) != 0)
         return err_set(err,
                        "--architecture %s: the run to resume has %s; leave the "
                        "option out, or start anew in another folder",
                        c->architecture, kept->architecture);
-    if ((c->from && strcmp(base_name(c->from), from) != 0) ||
-        (c->scratch && *from))
+    if ((c->from.count && strcmp(from, kept->from) != 0) ||
+        (c->scratch && *kept->from))
         return err_set(err,
                        "the run to resume began with %s; leave --from and "
                        "--scratch out, or start anew in another folder",
-                       *from ? from : "nothing");
+                       *kept->from ? kept->from : "nothing");
     return 0;
 }
 

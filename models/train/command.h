@@ -21,12 +21,13 @@
 #define COMMAND_PROGRAM "convoy-model train"
 #define COMMAND_TEXT 4096
 #define COMMAND_THREADS_MAX 256
+#define COMMAND_FROM_MAX 8
 
 struct command {
     struct settings settings; /* 0 or -1: by the data, command_fit() */
     int seed, flip;           /* of settings, as options have them */
-    const char *folder, *out, *from, *architecture;
-    struct option_list files, augment;
+    const char *folder, *out, *architecture;
+    struct option_list files, from, augment;
     double temperature; /* 0: to be fitted */
     int threads;
     int scratch, export_labels, resume, export, json;
@@ -46,6 +47,9 @@ int command_resume(struct command *c, const char *checkpoint, int argc,
 
 /* What the photos decide: epochs, batch, how far images are moved. */
 void command_fit(struct command *c, const struct photos *photos);
+
+/* The models of --from without their folders, as settings.from has them. */
+void command_from(const struct command *c, char from[64]);
 
 /* The command that trains the same network again: every setting written out,
  * files without their folders. */

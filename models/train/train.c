@@ -30,7 +30,8 @@ struct run {
     bool has_photos;
     struct photos photos;  /* of --folder, */
     struct dataset images; /* of --cifar10 */
-    struct transfer model; /* graph is NULL: starts from nothing */
+    struct transfer models[COMMAND_FROM_MAX];
+    int models_count; /* 0: starts from nothing */
 };
 
 /* ---- Ctrl-C -------------------------------------------------------------- */
@@ -127,34 +128,54 @@ static int find_bundled(char folder[PATH_MAX], struct err *err) {
                         "--from, or start from nothing with --scratch");
 }
 
-/* Photos start from the bundled model unless told otherwise. */
-static int open_model(struct run *run, struct err *err) {
-    struct command *c = run->command;
-    char folder[PATH_MAX];
-    if (c->resume || c->scratch || (!c->folder && !c->from))
-        return 0;
-    if (c->from)
-        snprintf(folder, sizeof folder, "%s", c->from);
-    else if (find_bundled(folder, err) < 0)
-        return -1;
-    if (transfer_open(&run->model, folder, err) < 0)
-        return -1;
+static int check_model(const struct run *run, struct err *err) {
+    const struct command *c = run->command;
+    const struct transfer *model = &run->models[0];
     double wider = fabs(c->settings.width - trainer_defaults.width);
-    if (wider > 0 && fabs(c->settings.width - run->model.width) > 0)
+    if (wider > 0 && fabs(c->settings.width - model->width) > 0)
         return err_set(err,
                        "--width %g: %s has %g; a width goes with --scratch",
-                       c->settings.width, run->model.name, run->model.width);
-    if (c->architecture &&
-        strcmp(c->architecture, run->model.architecture) != 0)
+                       c->settings.width, model->name, model->width);
+    if (c->architecture && strcmp(c->architecture, model->architecture) != 0)
         return err_set(err,
                        "--architecture %s: %s is %s; an architecture goes with "
                        "--scratch",
-                       c->architecture, run->model.name,
-                       run->model.architecture);
-    strcpy(c->settings.architecture, run->model.architecture);
-    strcpy(c->settings.from, run->model.name);
-    c->settings.width = run->model.width;
+                       c->architecture, model->name, model->architecture);
     return 0;
+}
+
+/* Photos start from the bundled model unless told otherwise. */
+static int open_models(struct run *run, struct err *err) {
+    struct command *c = run->command;
+    char bundled[PATH_MAX];
+    if (c->resume || c->scratch || (!c->folder && !c->from.count))
+        return 0;
+    if (!c->from.count && find_bundled(bundled, err) < 0)
+        return -1;
+    do {
+        const char *folder =
+            c->from.count ? c->from.items[run->models_count] : bundled;
+        if (transfer_open(&run->models[run->models_count], folder, err) < 0)
+            return -1;
+    } while (++run->models_count < c->from.count);
+    if (check_model(run, err) < 0)
+        return -1;
+    const struct transfer *model = &run->models[0];
+    strcpy(c->settings.architecture, model->architecture);
+    strcpy(c->settings.from, model->name);
+    if (c->from.count)
+        command_from(c, c->settings.from);
+    c->settings.width = model->width;
+    return 0;
+}
+
+/* Whether all of them have the images' classes. */
+static bool same_classes(const struct run *run, const struct dataset *images) {
+    bool same = run->models_count > 0;
+    for (int i = 0; i < run->models_count; i++)
+        same = same && transfer_has_classes(&run->models[i], images->names,
+                                            images->classes);
+    return same;
 }
 
 static int start(struct run *run, struct trainer *t, struct err *err) {
@@ -164,9 +185,9 @@ static int start(struct run *run, struct trainer *t, struct err *err) {
         fprintf(stderr,
                 "going on from %s, whose classes are the same; images that it "
                 "was trained on are no test\n",
-                run->model.name);
-    if (run->model.graph)
-        return trainer_start_from(t, &run->model, err);
+                run->command->settings.from);
+    if (run->models_count)
+        return trainer_start_from(t, run->models, run->models_count, err);
     return 0;
 }
 
@@ -316,16 +337,16 @@ static int run_command(struct command *c, int argc, char **argv,
     if (prepare_folder(&run, argc, argv, err) < 0)
         return -1;
     const struct dataset *images =
-        open_model(&run, err) < 0 ? NULL : read_images(&run, err);
-    if (images && run.model.graph)
-        c->settings.head =
-            transfer_has_classes(&run.model, images->names, images->classes);
+        open_models(&run, err) < 0 ? NULL : read_images(&run, err);
+    if (images && !c->resume)
+        c->settings.head = same_classes(&run, images);
     struct trainer *trainer =
         images ? trainer_open(&c->settings, images, c->threads, err) : NULL;
     if (trainer)
         rc = train(&run, trainer, err);
     trainer_close(trainer);
-    transfer_close(&run.model);
+    for (int i = 0; i < run.models_count; i++)
+        transfer_close(&run.models[i]);
     photos_free(&run.photos);
     dataset_free(&run.images);
     return rc;

@@ -289,15 +289,32 @@ static int fit_head(struct trainer *t, struct err *err) {
     return rc;
 }
 
-int trainer_start_from(struct trainer *t, const struct transfer *model,
-                       struct err *err) {
+/* Weights of networks that went on from one another lie in one valley, and
+ * their mean nearer to its bottom (Izmailov et al. 2018, arXiv 1803.05407;
+ * Wortsman et al. 2022, arXiv 2203.05482). */
+static int load_mean(struct trainer *t, const struct transfer *models,
+                     int count, struct err *err) {
+    struct network *net = t->net;
+    memset(t->slow, 0, net->count * sizeof *t->slow);
+    for (int i = 0; i < count; i++) {
+        if (transfer_load(&models[i], net, err) < 0 ||
+            (t->settings.head && transfer_load_head(&models[i], net, err) < 0))
+            return -1;
+        for (size_t k = 0; k < net->count; k++)
+            t->slow[k] += net->values[k] / (float)count;
+    }
+    memcpy(net->values, t->slow, net->count * sizeof *t->slow);
+    return 0;
+}
+
+int trainer_start_from(struct trainer *t, const struct transfer *models,
+                       int count, struct err *err) {
     int batch = batch_size(t->train.count, 0, t->settings.batch);
-    if (transfer_load(model, t->net, err) < 0)
+    if (load_mean(t, models, count, err) < 0)
         return -1;
     augment_plain(&t->policy, &t->train, 0, batch, network_input(t->net));
     transfer_adapt(t->net, batch);
-    if ((t->settings.head ? transfer_load_head(model, t->net, err)
-                          : fit_head(t, err)) < 0)
+    if (!t->settings.head && fit_head(t, err) < 0)
         return -1;
     memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
     return 0;

@@ -48,7 +48,7 @@ struct settings {
                             best is kept; 0: it runs to its end and keeps that */
     int32_t frozen;      /* first epochs in which only the head learns */
     double feature_rate; /* times the learning rate, of all but the head */
-    char from[64];       /* the model whose features it began with; or "" */
+    char from[64];       /* the models whose features it began with; or "" */
     double outliers;     /* augment.h */
     double photometric;  /* likewise */
     int32_t head;        /* 1: it began with that model's last layer too */
@@ -77,8 +77,8 @@ void trainer_close(struct trainer *t);
 
 /* Features from a trained model instead of random ones, before the first
  * epoch: transfer.h. */
-int trainer_start_from(struct trainer *t, const struct transfer *model,
-                       struct err *err);
+int trainer_start_from(struct trainer *t, const struct transfer *models,
+                       int count, struct err *err);
 
 /* Continues from a checkpoint of the same settings and images. */
 int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err);

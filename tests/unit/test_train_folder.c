@@ -260,6 +260,27 @@ static void expect_same_model(const struct fixture *f, const char *expected,
     free(onnx);
 }
 
+/* The mean of a model and itself is that model, to the bit. */
+static void train_folder_goes_on_from_the_mean_of_models(void **state) {
+    static const char *const card[] = {
+        "goes on from the mean of the weights of first first", NULL};
+    struct fixture *f = *state;
+    char first[96], options[320];
+    size_t size;
+    expect(f, "--epochs 1", 0, "held-out images after");
+    snprintf(first, sizeof first, "%s/first", f->folder.top);
+    assert_int_equal(rename(f->out, first), 0);
+    snprintf(options, sizeof options, "--no-scratch --epochs 1 --from %s",
+             first);
+    char *one = undisturbed(f, options, &size);
+    snprintf(options, sizeof options, "--no-scratch --epochs 1 --from %s %s",
+             first, first);
+    expect(f, options, 0, "whose classes are the same");
+    expect_same_model(f, one, size);
+    expect_text(f, "README.md", card);
+    free(one);
+}
+
 static void train_folder_survives_kill_9_bit_for_bit(void **state) {
     static const char options[] = "--epochs 8 --patience 5";
     struct fixture *f = *state;
@@ -343,6 +364,7 @@ int main(void) {
         FOLDER_TEST(train_folder_stops_early_and_keeps_the_best),
         FOLDER_TEST(train_folder_takes_a_temperature_from_elsewhere),
         FOLDER_TEST(train_folder_chooses_augmentation_by_name),
+        FOLDER_TEST(train_folder_goes_on_from_the_mean_of_models),
         FOLDER_TEST(train_folder_survives_kill_9_bit_for_bit),
         FOLDER_TEST(train_folder_survives_a_full_disk),
         FOLDER_TEST(train_folder_says_what_is_wrong_with_the_command),
