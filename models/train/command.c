@@ -1,6 +1,7 @@
 #include "models/train/command.h"
 
 #include "models/train/checkpoint.h"
+#include "models/train/model_folder.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -284,11 +285,14 @@ static const char *base_name(const char *path) {
 }
 
 void command_from(const struct command *c, char from[64]) {
+    char name[NAME_MAX + 1];
     int used = 0;
     *from = 0;
-    for (int i = 0; i < c->from.count && used < 63; i++)
+    for (int i = 0; i < c->from.count && used < 63; i++) {
+        model_folder_name(c->from.items[i], name);
         used += snprintf(from + used, (size_t)(64 - used), "%s%s", i ? " " : "",
-                         base_name(c->from.items[i]));
+                         name);
+    }
 }
 
 /* The features and the network that a run began with are in its checkpoint. */
