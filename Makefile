@@ -50,9 +50,15 @@ PROGRAMS := $(patsubst %,$(BUILD)/bin/%,\
             $(if $(wildcard fcgi/main.c),convoy-fcgi) \
             $(if $(wildcard worker/main.c),convoy-worker) \
             $(if $(wildcard models/tool/main.c),convoy-model))
+REDIS_APPEND := build/lib/redis-append.so # Redis itself is never sanitized
 
 .PHONY: all
-all: $(PROGRAMS)            ## build the three programs (the default)
+all: $(PROGRAMS) $(REDIS_APPEND) ## build the three programs (the default)
+
+$(REDIS_APPEND): deploy/redis_append.c
+	@mkdir -p $(@D) && echo "  LINK  $@"
+	@$(CC) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -std=c11 -O2 $(WARN) -fPIC \
+	  -shared -Wl,-z,relro,-z,now -o $@ $<
 
 $(BUILD)/bin/convoy-fcgi: $(BUILD)/fcgi/main.o $(call lib,fcgi) \
                           $(call lib,common)
@@ -196,7 +202,7 @@ test-programs: $(UNIT) $(INTEGRATION) $(CONFORMANCE) faults-programs \
                hosts-programs
 integration-programs: $(INTEGRATION)
 fuzz-programs: $(FUZZ)
-faults-programs: $(FAULT_PROGRAMS) $(FAULTS_CHECKER)
+faults-programs: $(FAULT_PROGRAMS) $(FAULTS_CHECKER) $(REDIS_APPEND)
 hosts-programs: $(HOSTS_CHECKER)
 
 .PHONY: unit
@@ -243,8 +249,10 @@ bench-peers: all            ## the engine against ONNX Runtime, nine networks
 SHARE := $(DESTDIR)$(PREFIX)/share/convoy
 .PHONY: install
 install: all                ## copy programs, page and models (DESTDIR, PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/nginx
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/convoy \
+	  $(SHARE)/nginx
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(REDIS_APPEND) $(DESTDIR)$(PREFIX)/lib/convoy
 	install -m 644 nginx/*.conf $(SHARE)/nginx
 	cp -R --preserve=mode static $(SHARE)
 	mkdir -p $(SHARE)/models && cp -R --preserve=mode models/zoo/. \

@@ -25,7 +25,8 @@ static void command_of(const struct part_programs *programs, enum part part,
     switch (part) {
     case PART_REDIS:
         snprintf(text, size,
-                 "%s/deploy/redis-start ../redis-server %s/deploy/redis.conf "
+                 "env LD_PRELOAD=%s/build/lib/redis-append.so "
+                 "../redis-server %s/deploy/redis.conf "
                  "--maxmemory 512mb "
                  "--auto-aof-rewrite-min-size 12mb",
                  programs->root, programs->root);
@@ -80,7 +81,7 @@ _Noreturn void part_become(const struct part_programs *programs,
     dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    close_range(3, ~0u, 0);
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* open until then, see start */
     umask(077);
     if (part == PART_FRONT_1 || part == PART_FRONT_2)
         join_group();

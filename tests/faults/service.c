@@ -59,13 +59,23 @@ struct board *service_board(struct service *service) {
 
 /* ---- the keeper ---------------------------------------------------------- */
 
+/* Returns once the part's program runs: until then the process is a copy of this
+ * one, whose memory is not what a front promises. */
 static void start(struct service *service, enum part part) {
     struct row *row = &service->rows[part];
+    int running[2] = {-1, -1}; /* closed by exec */
+    char none;
     if (part == PART_REDIS)
         unlink(SERVICE_REDIS);
+    if (pipe2(running, O_CLOEXEC) < 0)
+        verdict_against("no pipe: %s", strerror(errno));
     pid_t pid = fork();
     if (pid == 0)
         part_become(&service->programs, part);
+    close(running[1]);
+    while (read(running[0], &none, 1) < 0 && errno == EINTR)
+        ;
+    close(running[0]);
     memset(row, 0, sizeof *row);
     row->pid = pid > 0 ? pid : 0;
     row->started_us = now_us();

@@ -165,37 +165,11 @@ void step_end_flood(struct stage *stage, const struct step *step) {
         clients_halt(stage->flood);
 }
 
-/* The last place of `text` in what Redis said in this schedule; -1: nowhere. */
-static long last_said(const char *text) {
-    char line[1024];
-    long last = -1;
-    FILE *log = fopen("log/redis.log", "r");
-    for (long i = 0; log && fgets(line, sizeof line, log); i++)
-        if (strstr(line, text))
-            last = i;
-    if (log)
-        fclose(log);
-    return last;
-}
-
-/* Between two full disks Redis must have begun another log, see README.md, or
- * have been started anew. */
-static void await_another_log(void) {
-    for (int i = 0; i < 100; i++) {
-        long failed = last_said("writing to the AOF file");
-        if (failed <= last_said("has begun another log") ||
-            failed <= last_said("eady to accept connections"))
-            return;
-        usleep(100000);
-    }
-}
-
 void step_fill_disk(struct stage *stage, const struct step *step) {
     static const char block[1 << 16];
     (void)step;
     if (!stage->has_disk || stage->full)
         return;
-    await_another_log();
     stage->full = stage->filled = true;
     int fd = open(FILLER, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     for (size_t size = sizeof block; fd >= 0 && size > 0;)
