@@ -132,7 +132,7 @@ try {
       const most = Math.max(...apart.map((d) => d.most));
       console.log(`${basename(model)}: ${most.toExponential(1)} apart, ` +
         `numbers up to ${largest.toPrecision(3)}` +
-        `${over.length ? ', one byte rounded otherwise' : ''}` +
+        `${well && over.length ? ', one byte rounded otherwise' : ''}` +
         `${well ? '' : ' FAILED'}`);
       if (well) passed++;
       else failed++;
