@@ -40,6 +40,19 @@ static void put_classes(const struct card *c) {
                 set->names[i]);
 }
 
+/* What training began with: a network, or the mean of several, whose names have
+ * spaces between them. */
+static void put_origin(const struct card *c) {
+    const char *name = c->settings->from;
+    const char *last = strrchr(name, ' ');
+    if (last)
+        fprintf(c->out, "the mean of the weights of ");
+    for (const char *end; (end = strchr(name, ' ')); name = end + 1)
+        fprintf(c->out, "%.*s%s", (int)(end - name), name,
+                end == last ? " and " : ", ");
+    fprintf(c->out, "%s", *name ? name : "nothing");
+}
+
 /* Cells of an activation map: what reaches the global average. */
 static struct shape map_shape(const struct network *net) {
     for (int i = 0; i < net->layers_count; i++)
@@ -57,10 +70,11 @@ static void put_summary(const struct card *c) {
             ".\nA convolutional network of %zu parameters that sees %d x %d "
             "pixels. It ends in a\nglobal average and a linear layer, so its "
             "activation maps (%d x %d cells) show\nexactly what each class got "
-            "its score from. Trained from %s by\n`convoy-model train`.\n\n",
+            "its score from. Trained from ",
             network_parameters(net), net->input.width, net->input.height,
-            map.width, map.height,
-            *c->settings->from ? c->settings->from : "nothing");
+            map.width, map.height);
+    put_origin(c);
+    fprintf(c->out, " by\n`convoy-model train`.\n\n");
     int done = trainer_epochs_done(c->t), all = c->settings->epochs;
     if (!trainer_finished(c->t))
         fprintf(c->out,
@@ -191,20 +205,20 @@ static void put_augmentation(const struct card *c) {
 
 static void put_beginning(const struct card *c) {
     const struct settings *s = c->settings;
-    if (*s->from && s->head)
+    if (*s->from) {
         fprintf(c->out,
-                "- goes on from %s%s, whose classes are the same, in another "
-                "cycle of the\n  learning rate (arXiv 1608.03983), the "
-                "features at %g times it\n",
-                strchr(s->from, ' ') ? "the mean of the weights of " : "",
-                s->from, s->feature_rate);
-    else if (*s->from)
+                s->head ? "- goes on from " : "- begins with the features of ");
+        put_origin(c);
         fprintf(c->out,
-                "- begins with the features of %s; the last layer is first "
-                "fitted to them as they\n  are (linear probe, arXiv "
-                "2202.10054), then all layers are trained, the features\n  at "
-                "%g times the learning rate\n",
-                s->from, s->feature_rate);
+                s->head ? ", whose classes are the same, in another cycle of "
+                          "the\n  learning rate (arXiv 1608.03983), the "
+                          "features at %g times it\n"
+                        : "; the last layer is first fitted to them as they\n"
+                          "  are (linear probe, arXiv 2202.10054), then all "
+                          "layers are trained, the features\n  at %g times "
+                          "the learning rate\n",
+                s->feature_rate);
+    }
     if (s->balance)
         fprintf(c->out, "- classes weighted so that all count the same\n");
     if (s->patience > 0)

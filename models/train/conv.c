@@ -27,14 +27,16 @@
 
 /* Tiles (Winograd) or output pixels (unfolded) that go through one product:
  * tall enough for the matrix product to run at speed, short enough that both
- * its sides stay in the caches. */
-#define TILES_AT_ONCE 128
+ * its sides stay in the caches. The gradient of the weights is summed over
+ * them, which passes over all of its sums each time: that wants more. */
+#define TILES_AT_ONCE 56
+#define GRADIENT_TILES_AT_ONCE 128
 #define PIXELS_AT_ONCE 1024
 
 struct conv {
     bool winograd;
     struct winograd g;
-    int images_at_once;
+    int images_at_once, gradient_images_at_once;
     size_t taps; /* KH*KW, or 36 */
     float *u;    /* (36, C, K) transformed weights, before they are packed */
     struct product {
@@ -54,16 +56,13 @@ static bool suits_winograd(const struct layer *l) {
            l->in.channels >= SIMD_LANES && l->spec.channels >= SIMD_LANES;
 }
 
-static int images_at_once(const struct layer *l) {
-    int each, limit;
+static int images_at_once(const struct layer *l, int tiles) {
+    int each = l->out.height * l->out.width, limit = PIXELS_AT_ONCE;
     if (suits_winograd(l)) {
         struct winograd g;
         winograd_shape(&g, l->in.height, l->in.width);
         each = g.tiles_y * g.tiles_x;
-        limit = TILES_AT_ONCE;
-    } else {
-        each = l->out.height * l->out.width;
-        limit = PIXELS_AT_ONCE;
+        limit = tiles;
     }
     return each >= limit ? 1 : limit / each;
 }
@@ -94,7 +93,7 @@ static int conv_plan(struct layer *l, struct err *err) {
                            .count = k,
                            .lr_scale = spec->lr_scale > 0 ? spec->lr_scale : 1};
 
-    size_t images = (size_t)images_at_once(l);
+    size_t images = (size_t)images_at_once(l, GRADIENT_TILES_AT_ONCE);
     if (suits_winograd(l)) {
         struct winograd g;
         winograd_shape(&g, l->in.height, l->in.width);
@@ -156,7 +155,8 @@ static int conv_open(struct layer *l, struct err *err) {
         return err_set(err, "no memory for a convolution");
     l->state = conv;
     conv->winograd = suits_winograd(l);
-    conv->images_at_once = images_at_once(l);
+    conv->images_at_once = images_at_once(l, TILES_AT_ONCE);
+    conv->gradient_images_at_once = images_at_once(l, GRADIENT_TILES_AT_ONCE);
     conv->taps = (size_t)l->spec.kernel * (size_t)l->spec.kernel;
     size_t size = (size_t)l->in.channels * (size_t)l->out.channels;
     if (conv->winograd) {
@@ -396,32 +396,51 @@ static void add_gradient(const struct layer *l, const struct slice *s,
         unfolded_gradient(l, x, dy, images, s->work, dw, add);
 }
 
+static void learn(const struct layer *l, const struct slice *s, const float *x,
+                  const float *dy) {
+    const struct conv *conv = l->state;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+
+    for (int n = 0; n < s->count; n += conv->gradient_images_at_once) {
+        int left = s->count - n, images = conv->gradient_images_at_once;
+        add_gradient(l, s, x + (size_t)n * in, dy + (size_t)n * out,
+                     left < images ? left : images, n > 0);
+    }
+}
+
+static void find_input_gradient(const struct layer *l, const struct slice *s,
+                                const float *dy, float *dx) {
+    const struct conv *conv = l->state;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+
+    for (int n = 0; n < s->count; n += conv->images_at_once) {
+        int left = s->count - n;
+        int images = left < conv->images_at_once ? left : conv->images_at_once;
+        const float *from = dy + (size_t)n * out;
+        float *to = dx + (size_t)n * in;
+        if (conv->winograd)
+            winograd_convolve(&conv->g, &conv->backward, from, images, s->work,
+                              to);
+        else
+            unfolded_input_gradient(l, from, images, s->work, to);
+    }
+}
+
 static void conv_backward(struct layer *l, const struct slice *s,
                           const float *x, const float *dy, float *dx) {
     struct conv *conv = l->state;
     const struct param *bias = layer_param(l, "bias");
-    size_t in = shape_size(l->in), out = shape_size(l->out);
     size_t k = (size_t)l->out.channels;
-    bool learns = !l->params[0].frozen;
 
     if (bias && !bias->frozen)
-        sum_bias(dy, (size_t)s->count * out / k, k,
+        sum_bias(dy, (size_t)s->count * shape_size(l->out) / k, k,
                  conv->bias_sums + (size_t)s->index * k);
-    if (learns && conv->whole)
+    if (!l->params[0].frozen && conv->whole)
         winograd_factors(l, s, x, dy);
-    for (int n = 0; n < s->count; n += conv->images_at_once) {
-        int left = s->count - n;
-        int images = left < conv->images_at_once ? left : conv->images_at_once;
-        const float *xn = x + (size_t)n * in, *dyn = dy + (size_t)n * out;
-        float *dxn = dx ? dx + (size_t)n * in : NULL;
-        if (learns && !conv->whole)
-            add_gradient(l, s, xn, dyn, images, n > 0);
-        if (dx && conv->winograd)
-            winograd_convolve(&conv->g, &conv->backward, dyn, images, s->work,
-                              dxn);
-        else if (dx)
-            unfolded_input_gradient(l, dyn, images, s->work, dxn);
-    }
+    else if (!l->params[0].frozen)
+        learn(l, s, x, dy);
+    if (dx)
+        find_input_gradient(l, s, dy, dx);
     conv->images[s->index] = s->count;
 }
 

@@ -263,7 +263,7 @@ static void expect_same_model(const struct fixture *f, const char *expected,
 /* The mean of a model and itself is that model, to the bit. */
 static void train_folder_goes_on_from_the_mean_of_models(void **state) {
     static const char *const card[] = {
-        "goes on from the mean of the weights of first first", NULL};
+        "goes on from the mean of the weights of first and first", NULL};
     struct fixture *f = *state;
     char first[96], options[320];
     size_t size;
