@@ -29,7 +29,7 @@
  * tall enough for the matrix product to run at speed, short enough that both
  * its sides stay in the caches. The gradient of the weights is summed over
  * them, which passes over all of its sums each time: that wants more. */
-#define TILES_AT_ONCE 56
+#define TILES_AT_ONCE 28
 #define GRADIENT_TILES_AT_ONCE 128
 #define PIXELS_AT_ONCE 1024
 
