@@ -3,15 +3,15 @@ classes.
 
     python3 accuracy.py CONVOY_MODEL MODEL DATA
 
-DATA/cifar10/data_batch_5.bin: its last pictures, as many as were held out by the
-model's card, are looked at once, mirrored as well, and moved as well. DATA/photos:
+DATA/cifar10/test_batch.bin, CIFAR-10's own test, and of data_batch_5.bin the last
+pictures, as many as the model's config.json says were held out, are looked at once,
+mirrored as well, and moved as well; what is not there is left out. DATA/photos:
 photographs of a cat, birds and a dog, looked at as the model's folder says, and
 two that show none of the classes. The other pictures of nothing are made here.
 "not sure" is the share that a client is told "confident": false of.
 """
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,10 +29,6 @@ PHOTOS = {
     "owl.jpg": "bird",
     "dog_test_0.bmp": "dog",
 }
-
-with open(os.path.join(sys.argv[2], "README.md"), encoding="utf-8") as file:
-    card = re.search(r"^\| held out.*?\| (\d+) \|", file.read(), re.MULTILINE)
-HELD_OUT = int(card[1]) if card else 5000
 
 rng = numpy.random.default_rng(1)
 
@@ -61,18 +57,31 @@ def model(command, *words):
     return json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
 
 
-def accuracy(folder):
-    held_out = os.path.join(folder, "held_out.bin")
-    with open(os.path.join(sys.argv[3], "cifar10/data_batch_5.bin"), "rb") as file:
-        file.seek(-HELD_OUT * RECORD, os.SEEK_END)
-        with open(held_out, "wb") as out:
-            out.write(file.read())
+def evaluate(name, pictures):
     for views in (1, 2, 6):
-        got = model("eval", "--cifar10", held_out, "--views", str(views))
+        got = model("eval", "--cifar10", pictures, "--views", str(views))
         print(
-            f"{HELD_OUT} held-out pictures, {views} view{'s'[: views > 1]}: "
+            f"{got['images']} {name}, {views} view{'s'[: views > 1]}: "
             f"{100 * got['top1']:.2f} %, calibration error {got['ece']:.4f}"
         )
+
+
+def accuracy(folder):
+    with open(os.path.join(sys.argv[2], "config.json"), encoding="utf-8") as file:
+        held = json.load(file)["training"].get("validation_images", 0)
+    data = os.path.join(sys.argv[3], "cifar10")
+    test = os.path.join(data, "test_batch.bin")
+    if os.path.exists(test):
+        evaluate("test pictures", test)
+    elif not held:
+        print(f"Trained on all of CIFAR-10 but its test, which is not there: {test}")
+    if held:
+        held_out = os.path.join(folder, "held_out.bin")
+        with open(os.path.join(data, "data_batch_5.bin"), "rb") as file:
+            file.seek(-held * RECORD, os.SEEK_END)
+            with open(held_out, "wb") as out:
+                out.write(file.read())
+        evaluate("held-out pictures", held_out)
 
 
 def photographs():
