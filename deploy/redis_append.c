@@ -9,10 +9,8 @@
  * that a second full disk makes it cut off what was accepted meanwhile. In a file
  * opened for appending neither can happen.
  *
- * Loaded before Redis's own libraries (ld.so(8)), it stands before the C
- * library's open:
- *
- *     LD_PRELOAD=.../redis-append.so redis-server ...
+ * redis-start has it loaded before Redis's own libraries (LD_PRELOAD, see
+ * ld.so(8)), so that it stands before the C library's open.
  */
 #include <fcntl.h>
 #include <stdarg.h>
