@@ -12,9 +12,10 @@
  * in the transformed domain, so the transform back is done once a step; and
  * where the transformed tensors of the whole batch are smaller than that many
  * accumulators (many channels, small images), they are kept instead, and
- * finish() has one long product for each of the 36 points.
+ * finish() has one long product for each of the points.
  */
 #include "models/nn/gemm.h"
+#include "models/train/floats.h"
 #include "models/train/layer.h"
 #include "models/train/panels.h"
 #include "models/train/unfold.h"
@@ -29,7 +30,7 @@
  * tall enough for the matrix product to run at speed, short enough that both
  * its sides stay in the caches. The gradient of the weights is summed over
  * them, which passes over all of its sums each time: that wants more. */
-#define TILES_AT_ONCE 28
+#define TILES_AT_ONCE 32
 #define GRADIENT_TILES_AT_ONCE 128
 #define PIXELS_AT_ONCE 1024
 
@@ -37,14 +38,14 @@ struct conv {
     bool winograd;
     struct winograd g;
     int images_at_once, gradient_images_at_once;
-    size_t taps; /* KH*KW, or 36 */
-    float *u;    /* (36, C, K) transformed weights, before they are packed */
+    size_t taps; /* KH*KW, or the planes of Winograd's transform */
+    float *u;    /* (taps, C, K) transformed weights, before they are packed */
     struct product {
         struct panels panels;
-        float *weights;  /* 36 times packed */
+        float *weights;  /* (taps) packed */
     } forward, backward; /* (C, K); (K, C) of the rotated kernel, for dx */
     bool whole;          /* dw is one product over the batch, of v and d: */
-    float *v, *d;        /* (36, tiles of the batch, C), and so many K */
+    float *v, *d;        /* (taps, tiles of the batch, C), and so many K */
     size_t plane_v, plane_d;
     float *accumulators; /* (LAYER_SLICES, taps, C, K); one where `whole` */
     float *bias_sums;    /* (LAYER_SLICES, K) */
@@ -98,7 +99,7 @@ static int conv_plan(struct layer *l, struct err *err) {
         struct winograd g;
         winograd_shape(&g, l->in.height, l->in.width);
         size_t tiles = images * (size_t)(g.tiles_y * g.tiles_x);
-        l->work_size = WINOGRAD_POINTS *
+        l->work_size = (size_t)g.planes *
                        (winograd_plane(tiles, c) + winograd_plane(tiles, k));
     } else {
         l->work_size =
@@ -122,9 +123,9 @@ static void conv_close(struct layer *l) {
     l->state = NULL;
 }
 
-static int open_product(struct product *p, int k, int n) {
+static int open_product(struct product *p, size_t taps, int k, int n) {
     p->panels = panels_plan(k, n);
-    p->weights = malloc(WINOGRAD_POINTS * p->panels.size * sizeof *p->weights);
+    p->weights = floats_new(taps * p->panels.size);
     return p->weights ? 0 : -1;
 }
 
@@ -139,13 +140,12 @@ static int open_accumulators(const struct layer *l, struct conv *conv) {
         count = 1;
         conv->plane_v = winograd_plane(tiles, c);
         conv->plane_d = winograd_plane(tiles, k);
-        conv->v = malloc(WINOGRAD_POINTS * conv->plane_v * sizeof *conv->v);
-        conv->d = malloc(WINOGRAD_POINTS * conv->plane_d * sizeof *conv->d);
+        conv->v = floats_new(conv->taps * conv->plane_v);
+        conv->d = floats_new(conv->taps * conv->plane_d);
         if (!conv->v || !conv->d)
             return -1;
     }
-    conv->accumulators =
-        malloc(count * conv->taps * c * k * sizeof *conv->accumulators);
+    conv->accumulators = floats_new(count * conv->taps * c * k);
     return conv->accumulators ? 0 : -1;
 }
 
@@ -160,12 +160,14 @@ static int conv_open(struct layer *l, struct err *err) {
     conv->taps = (size_t)l->spec.kernel * (size_t)l->spec.kernel;
     size_t size = (size_t)l->in.channels * (size_t)l->out.channels;
     if (conv->winograd) {
-        conv->taps = WINOGRAD_POINTS;
         winograd_shape(&conv->g, l->in.height, l->in.width);
-        conv->u = malloc(conv->taps * size * sizeof *conv->u);
+        conv->taps = (size_t)conv->g.planes;
+        conv->u = floats_new(conv->taps * size);
         if (!conv->u ||
-            open_product(&conv->forward, l->in.channels, l->out.channels) < 0 ||
-            open_product(&conv->backward, l->out.channels, l->in.channels) < 0)
+            open_product(&conv->forward, conv->taps, l->in.channels,
+                         l->out.channels) < 0 ||
+            open_product(&conv->backward, conv->taps, l->out.channels,
+                         l->in.channels) < 0)
             goto fail;
     }
     if (!l->params[0].frozen && open_accumulators(l, conv) < 0)
@@ -217,7 +219,7 @@ struct transform_job {
 static void pack_rows(const struct conv *conv, size_t size, int from, int to,
                       bool rotated) {
     const struct product *f = &conv->forward, *b = &conv->backward;
-    for (size_t p = 0; p < WINOGRAD_POINTS; p++) {
+    for (size_t p = 0; p < conv->taps; p++) {
         const float *u = conv->u + p * size;
         if (rotated)
             panels_pack_transposed(&b->panels, u, from, to,
@@ -236,8 +238,8 @@ static void transform_part(void *arg, int item, int thread) {
         to = c * (item + 1) / TRANSFORM_PARTS;
     (void)thread;
     for (int rotated = 0; rotated <= job->rotate; rotated++) {
-        winograd_weights(job->l->params[0].value, c, k, rotated, from, to,
-                         conv->u);
+        winograd_weights(&conv->g, job->l->params[0].value, c, k, rotated, from,
+                         to, conv->u);
         pack_rows(conv, (size_t)c * (size_t)k, from, to, rotated);
     }
 }
@@ -266,10 +268,10 @@ static void winograd_convolve(const struct winograd *g,
     int tiles = images * g->tiles_y * g->tiles_x;
     size_t plane_v = winograd_plane((size_t)tiles, (size_t)panels->k);
     size_t plane_m = winograd_plane((size_t)tiles, (size_t)panels->n);
-    float *v = work, *m = work + WINOGRAD_POINTS * plane_v;
+    float *v = work, *m = work + (size_t)g->planes * plane_v;
 
     winograd_input(g, x, images, panels->k, v, plane_v);
-    for (size_t p = 0; p < WINOGRAD_POINTS; p++)
+    for (size_t p = 0; p < (size_t)g->planes; p++)
         panels_multiply(panels, v + p * plane_v, tiles,
                         product->weights + p * panels->size, m + p * plane_m);
     winograd_output(g, m, plane_m, images, panels->n, y);
@@ -282,11 +284,11 @@ static void winograd_gradient(const struct conv *conv, const float *x,
     int tiles = images * g->tiles_y * g->tiles_x;
     size_t plane_v = winograd_plane((size_t)tiles, (size_t)c);
     size_t plane_d = winograd_plane((size_t)tiles, (size_t)k);
-    float *v = work, *d = work + WINOGRAD_POINTS * plane_v;
+    float *v = work, *d = work + (size_t)g->planes * plane_v;
 
     winograd_input(g, x, images, c, v, plane_v);
     winograd_output_adjoint(g, dy, images, k, d, plane_d);
-    for (size_t p = 0; p < WINOGRAD_POINTS; p++)
+    for (size_t p = 0; p < (size_t)g->planes; p++)
         gemm(true, false, c, k, tiles, 1, v + p * plane_v, c, d + p * plane_d,
              k, add ? 1 : 0, du + p * (size_t)c * (size_t)k, k);
 }
@@ -304,7 +306,7 @@ static void winograd_factors(const struct layer *l, const struct slice *s,
                             conv->plane_d);
 }
 
-/* One of the 36 points. */
+/* One of the points. */
 static void multiply_factors(void *arg, int item, int thread) {
     const struct layer *l = arg;
     const struct conv *conv = l->state;
@@ -468,7 +470,7 @@ static void untransform_part(void *arg, int item, int thread) {
     int c = l->in.channels, k = l->out.channels;
     (void)thread;
     winograd_weights_adjoint(
-        conv->accumulators, c, k, c * item / TRANSFORM_PARTS,
+        &conv->g, conv->accumulators, c, k, c * item / TRANSFORM_PARTS,
         c * (item + 1) / TRANSFORM_PARTS, l->params[0].grad);
 }
 
@@ -478,7 +480,7 @@ static void conv_finish(struct layer *l, struct team *team) {
 
     if (!weight->frozen) {
         if (conv->whole)
-            team_run(team, WINOGRAD_POINTS, multiply_factors, l);
+            team_run(team, conv->g.planes, multiply_factors, l);
         else
             team_run(team, (int)conv->taps, sum_tap, l);
         if (conv->winograd)

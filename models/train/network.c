@@ -1,6 +1,7 @@
 #include "models/train/network.h"
 
 #include "models/nn/gemm.h"
+#include "models/train/floats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static int place_params(struct network *net, struct err *err) {
 }
 
 static float *new_batch(const struct network *net, struct shape shape) {
-    return malloc((size_t)net->batch_max * shape_size(shape) * sizeof(float));
+    return floats_new((size_t)net->batch_max * shape_size(shape));
 }
 
 static bool feeds_shortcut(const struct network *net, int layer) {
@@ -119,8 +120,8 @@ static int place_tensors(struct network *net, struct err *err) {
     net->slice_floats = slice_images * largest;
     net->work_floats = work;
     net->scratch_each = 2 * net->slice_floats + work;
-    net->scratch = malloc((size_t)team_threads(net->team) * net->scratch_each *
-                          sizeof *net->scratch);
+    net->scratch =
+        floats_new((size_t)team_threads(net->team) * net->scratch_each);
     net->batch = new_batch(net, net->input);
     net->logit_grads = new_batch(net, net->output);
     if (!net->scratch || !net->batch || !net->logit_grads)

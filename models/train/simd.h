@@ -28,4 +28,7 @@ typedef int vec_int __attribute__((vector_size(64), aligned(4), may_alias));
 
 #define SIMD_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of few turns, whose number is known to the compiler. */
+#define UNROLL _Pragma("GCC unroll 16")
+
 #endif

@@ -1,71 +1,188 @@
+/*
+ * The one-dimensional transforms. The points are 0, a and -a for each pair, and
+ * infinity where m is even. With
+ *
+ *     Q(z) = product of (z - a^2) over all pairs, R(z) the same without one,
+ *
+ * B^T takes the coefficients d of a polynomial times, for 0, Q(x^2); for a and
+ * -a, (x +- a) x R(x^2), which is an even part plus or minus an odd one; for
+ * infinity x Q(x^2). G evaluates w0 + w1 x + w2 x^2 at the points, divided by
+ * the product of a point's distances to the others: Q(0) for 0, 2 a^2 R(a^2)
+ * for a and -a. A evaluates y, and A^T is its adjoint.
+ */
 #include "models/train/winograd.h"
 
 #include "models/train/simd.h"
 
-#define TILE 4  /* outputs along one side */
-#define PATCH 6 /* inputs along one side */
+#define TILE_MIN 4
+#define TILE_MAX 8
+#define POINTS_MAX (TILE_MAX + 2)
+
+/* The pairs for m = 4, for 5 and 6, for 7 and 8: those of least error among
+ * quarters and eighths. */
+static const double pairs_of[][WINOGRAD_PAIRS_MAX] = {
+    {0.75, 1.5}, {0.5, 1, 2}, {0.375, 0.875, 1.25, 2.5}};
+
+static int pairs_count(int tile) {
+    return (tile + 1) / 2;
+}
+
+static int tiles_along(int size, int tile) {
+    return (size + tile - 1) / tile;
+}
+
+/* The coefficients of the product of (z - a^2) over all pairs but `without`. */
+static void multiply(const double *a, int count, int without, double *out) {
+    out[0] = 1;
+    for (int i = 0, degree = 0; i < count; i++) {
+        if (i == without)
+            continue;
+        out[++degree] = 0;
+        for (int k = degree; k >= 0; k--)
+            out[k] = (k > 0 ? out[k - 1] : 0) - a[i] * a[i] * out[k];
+    }
+}
+
+static void find_pair(const double *a, int count, int i,
+                      struct winograd_pair *pair) {
+    double r[WINOGRAD_PAIRS_MAX + 1], distances = 2 * a[i] * a[i], power = 1;
+    multiply(a, count, i, r);
+    for (int k = 0; k < count; k++) {
+        pair->even[k] = (float)r[k];
+        pair->odd[k] = (float)(a[i] * r[k]);
+    }
+    for (int j = 0; j < count; j++)
+        distances *= j == i ? 1 : a[i] * a[i] - a[j] * a[j];
+    for (int k = 0; k < TILE_MAX; k++, power *= a[i]) {
+        pair->powers[k] = (float)power;
+        if (k < 3)
+            pair->g[k] = (float)(power / distances);
+    }
+}
 
 void winograd_shape(struct winograd *g, int height, int width) {
-    g->height = height;
-    g->width = width;
-    g->tiles_y = (height + TILE - 1) / TILE;
-    g->tiles_x = (width + TILE - 1) / TILE;
+    int least = 0;
+    *g = (struct winograd){.height = height, .width = width};
+    for (int tile = TILE_MIN; tile <= TILE_MAX; tile++) {
+        int tiles_y = tiles_along(height, tile);
+        int tiles_x = tiles_along(width, tile);
+        int planes = (tile + 2) * (tile + 2);
+        if (least && tiles_y * tiles_x * planes >= least)
+            continue;
+        least = tiles_y * tiles_x * planes;
+        g->tile = tile;
+        g->tiles_y = tiles_y;
+        g->tiles_x = tiles_x;
+        g->planes = planes;
+    }
+    int count = pairs_count(g->tile);
+    const double *a = pairs_of[count - 2];
+    double q[WINOGRAD_PAIRS_MAX + 1];
+    multiply(a, count, -1, q);
+    for (int k = 0; k <= count; k++)
+        g->numbers.q[k] = (float)q[k];
+    for (int i = 0; i < count; i++)
+        find_pair(a, count, i, &g->numbers.pairs[i]);
 }
 
 size_t winograd_plane(size_t tiles, size_t channels) {
     return tiles * channels + 5 * SIMD_LANES;
 }
 
-/* The one-dimensional transforms, on sixteen channels at once. ------------ */
+/* On sixteen channels at once; `tile` is a constant at every call. ----------
+ */
 
-SIMD_INLINE void times_bt(const vec d[PATCH], vec out[PATCH]) {
-    vec a = d[4] - 4.0f * d[2], b = d[3] - 4.0f * d[1];
-    vec c = d[4] - d[2], e = 2.0f * (d[3] - d[1]);
-    out[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
-    out[1] = a + b;
-    out[2] = a - b;
-    out[3] = c + e;
-    out[4] = c - e;
-    out[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+SIMD_INLINE void times_bt(const struct winograd_numbers *n, int tile,
+                          const vec *d, vec *out) {
+    int count = pairs_count(tile);
+    vec zero = n->q[0] * d[0];
+    UNROLL for (int k = 1; k <= count; k++) zero += n->q[k] * d[2 * k];
+    out[0] = zero;
+    UNROLL for (int i = 0; i < count; i++) {
+        const struct winograd_pair *pair = &n->pairs[i];
+        vec even = pair->even[0] * d[2], odd = pair->odd[0] * d[1];
+        UNROLL for (int k = 1; k < count; k++) {
+            even += pair->even[k] * d[2 * k + 2];
+            odd += pair->odd[k] * d[2 * k + 1];
+        }
+        out[2 * i + 1] = even + odd;
+        out[2 * i + 2] = even - odd;
+    }
+    if (tile % 2 == 0) {
+        vec infinity = n->q[0] * d[1];
+        UNROLL for (int k = 1; k <= count; k++) infinity +=
+            n->q[k] * d[2 * k + 1];
+        out[2 * count + 1] = infinity;
+    }
 }
 
-SIMD_INLINE void times_at(const vec m[PATCH], vec out[TILE]) {
-    vec a = m[1] + m[2], b = m[1] - m[2];
-    vec c = m[3] + m[4], e = m[3] - m[4];
-    out[0] = m[0] + a + c;
-    out[1] = b + 2.0f * e;
-    out[2] = a + 4.0f * c;
-    out[3] = b + 8.0f * e + m[5];
+SIMD_INLINE void times_at(const struct winograd_numbers *n, int tile,
+                          const vec *m, vec *out) {
+    int count = pairs_count(tile);
+    vec sum[WINOGRAD_PAIRS_MAX], difference[WINOGRAD_PAIRS_MAX];
+    UNROLL for (int i = 0; i < count; i++) {
+        sum[i] = m[2 * i + 1] + m[2 * i + 2];
+        difference[i] = m[2 * i + 1] - m[2 * i + 2];
+    }
+    UNROLL for (int k = 0; k < tile; k++) {
+        const vec *part = k % 2 ? difference : sum;
+        vec y = k == 0 ? m[0] + part[0] : n->pairs[0].powers[k] * part[0];
+        UNROLL for (int i = 1; i < count; i++) y +=
+            n->pairs[i].powers[k] * part[i];
+        out[k] = y;
+    }
+    if (tile % 2 == 0)
+        out[tile - 1] += m[tile + 1];
 }
 
-SIMD_INLINE void times_a(const vec y[TILE], vec out[PATCH]) {
-    vec a = y[0] + y[2], b = y[1] + y[3];
-    vec c = y[0] + 4.0f * y[2], e = 2.0f * y[1] + 8.0f * y[3];
+SIMD_INLINE void times_a(const struct winograd_numbers *n, int tile,
+                         const vec *y, vec *out) {
+    int count = pairs_count(tile);
     out[0] = y[0];
-    out[1] = a + b;
-    out[2] = a - b;
-    out[3] = c + e;
-    out[4] = c - e;
-    out[5] = y[3];
+    UNROLL for (int i = 0; i < count; i++) {
+        const float *powers = n->pairs[i].powers;
+        vec even = y[0], odd = powers[1] * y[1];
+        UNROLL for (int k = 2; k < tile; k++) {
+            if (k % 2)
+                odd += powers[k] * y[k];
+            else
+                even += powers[k] * y[k];
+        }
+        out[2 * i + 1] = even + odd;
+        out[2 * i + 2] = even - odd;
+    }
+    if (tile % 2 == 0)
+        out[tile + 1] = y[tile - 1];
 }
 
-SIMD_INLINE void times_g(const vec w[3], vec out[PATCH]) {
-    vec a = (w[0] + w[2]) * (-1.0f / 6), b = w[1] * (-1.0f / 6);
-    vec c = w[0] * (1.0f / 24) + w[2] * (1.0f / 6), e = w[1] * (1.0f / 12);
-    out[0] = w[0] * 0.25f;
-    out[1] = a + b;
-    out[2] = a - b;
-    out[3] = c + e;
-    out[4] = c - e;
-    out[5] = w[2];
+SIMD_INLINE void times_g(const struct winograd_numbers *n, int tile,
+                         const vec *w, vec *out) {
+    int count = pairs_count(tile);
+    out[0] = w[0] * (1 / n->q[0]);
+    UNROLL for (int i = 0; i < count; i++) {
+        const float *g = n->pairs[i].g;
+        vec even = w[0] * g[0] + w[2] * g[2], odd = w[1] * g[1];
+        out[2 * i + 1] = even + odd;
+        out[2 * i + 2] = even - odd;
+    }
+    if (tile % 2 == 0)
+        out[tile + 1] = w[2];
 }
 
-SIMD_INLINE void times_gt(const vec u[PATCH], vec out[3]) {
-    vec a = (u[1] + u[2]) * (-1.0f / 6), b = (u[2] - u[1]) * (1.0f / 6);
-    vec c = u[3] + u[4], e = u[3] - u[4];
-    out[0] = u[0] * 0.25f + a + c * (1.0f / 24);
-    out[1] = b + e * (1.0f / 12);
-    out[2] = a + c * (1.0f / 6) + u[5];
+SIMD_INLINE void times_gt(const struct winograd_numbers *n, int tile,
+                          const vec *u, vec *out) {
+    int count = pairs_count(tile);
+    out[0] = u[0] * (1 / n->q[0]);
+    out[1] = out[2] = (vec){0};
+    UNROLL for (int i = 0; i < count; i++) {
+        const float *g = n->pairs[i].g;
+        vec sum = u[2 * i + 1] + u[2 * i + 2];
+        out[0] += sum * g[0];
+        out[1] += (u[2 * i + 1] - u[2 * i + 2]) * g[1];
+        out[2] += sum * g[2];
+    }
+    if (tile % 2 == 0)
+        out[2] += u[tile + 1];
 }
 
 /* Where the next sixteen channels start; the last ones overlap the ones before
@@ -77,78 +194,152 @@ SIMD_INLINE int lane_start(int i, int channels) {
 #define LOAD(p) (*(const vec *)(p))
 #define STORE(p, v) (*(vec *)(p) = (v))
 
+/* Calls FUNCTION(TILE, ...) with the tile as a constant. */
+#define WITH_TILE(tile, function, ...)                                         \
+    switch (tile) {                                                            \
+    case 4:                                                                    \
+        function(4, __VA_ARGS__);                                              \
+        break;                                                                 \
+    case 5:                                                                    \
+        function(5, __VA_ARGS__);                                              \
+        break;                                                                 \
+    case 6:                                                                    \
+        function(6, __VA_ARGS__);                                              \
+        break;                                                                 \
+    case 7:                                                                    \
+        function(7, __VA_ARGS__);                                              \
+        break;                                                                 \
+    default:                                                                   \
+        function(8, __VA_ARGS__);                                              \
+    }
+
 /* Weights. ---------------------------------------------------------------- */
 
-SIMD_CLONES
-void winograd_weights(const float *w, int c, int k, bool rotate, int from,
-                      int to, float *u) {
-    size_t row = (size_t)k, tap = (size_t)c * row;
-
-    for (int ci = from; ci < to; ci++) {
-        for (int i = 0; i < k; i += SIMD_LANES) {
-            size_t at = (size_t)ci * row + (size_t)lane_start(i, k);
-            vec half[PATCH][3];
-            for (int x = 0; x < 3; x++) {
-                vec in[3], out[PATCH];
-                for (int y = 0; y < 3; y++) {
-                    size_t t = (size_t)(rotate ? 8 - (y * 3 + x) : y * 3 + x);
-                    in[y] = LOAD(w + t * tap + at);
-                }
-                times_g(in, out);
-                for (int y = 0; y < PATCH; y++)
-                    half[y][x] = out[y];
-            }
-            for (int y = 0; y < PATCH; y++) {
-                vec out[PATCH];
-                times_g(half[y], out);
-                for (int x = 0; x < PATCH; x++)
-                    STORE(u + (size_t)(y * PATCH + x) * tap + at, out[x]);
-            }
+/* Sixteen of a row: `in` and `out` have the nine taps and the points `tap`
+ * floats apart. */
+SIMD_INLINE void weights(int tile, const struct winograd_numbers *n,
+                         const float *in, size_t tap, bool rotate, float *out) {
+    int points = tile + 2;
+    vec half[POINTS_MAX][3];
+    for (int x = 0; x < 3; x++) {
+        vec taps[3], column[POINTS_MAX];
+        UNROLL for (int y = 0; y < 3; y++) {
+            int t = rotate ? 8 - (y * 3 + x) : y * 3 + x;
+            taps[y] = LOAD(in + (size_t)t * tap);
         }
+        times_g(n, tile, taps, column);
+        UNROLL for (int y = 0; y < points; y++) half[y][x] = column[y];
+    }
+    for (int y = 0; y < points; y++) {
+        vec row[POINTS_MAX];
+        times_g(n, tile, half[y], row);
+        UNROLL for (int x = 0; x < points; x++)
+            STORE(out + (size_t)(y * points + x) * tap, row[x]);
     }
 }
 
 SIMD_CLONES
-void winograd_weights_adjoint(const float *du, int c, int k, int from, int to,
-                              float *dw) {
+void winograd_weights(const struct winograd *g, const float *w, int c, int k,
+                      bool rotate, int from, int to, float *u) {
     size_t row = (size_t)k, tap = (size_t)c * row;
-
-    for (int ci = from; ci < to; ci++) {
+    for (int ci = from; ci < to; ci++)
         for (int i = 0; i < k; i += SIMD_LANES) {
             size_t at = (size_t)ci * row + (size_t)lane_start(i, k);
-            vec half[3][PATCH];
-            for (int x = 0; x < PATCH; x++) {
-                vec in[PATCH], out[3];
-                for (int y = 0; y < PATCH; y++)
-                    in[y] = LOAD(du + (size_t)(y * PATCH + x) * tap + at);
-                times_gt(in, out);
-                for (int y = 0; y < 3; y++)
-                    half[y][x] = out[y];
-            }
-            for (int y = 0; y < 3; y++) {
-                vec out[3];
-                times_gt(half[y], out);
-                for (int x = 0; x < 3; x++)
-                    STORE(dw + (size_t)(y * 3 + x) * tap + at, out[x]);
-            }
+            WITH_TILE(g->tile, weights, &g->numbers, w + at, tap, rotate,
+                      u + at)
         }
+}
+
+SIMD_INLINE void weights_adjoint(int tile, const struct winograd_numbers *n,
+                                 const float *in, size_t tap, float *out) {
+    int points = tile + 2;
+    vec half[3][POINTS_MAX];
+    for (int x = 0; x < points; x++) {
+        vec column[POINTS_MAX], taps[3];
+        UNROLL for (int y = 0; y < points; y++) column[y] =
+            LOAD(in + (size_t)(y * points + x) * tap);
+        times_gt(n, tile, column, taps);
+        UNROLL for (int y = 0; y < 3; y++) half[y][x] = taps[y];
     }
+    for (int y = 0; y < 3; y++) {
+        vec taps[3];
+        times_gt(n, tile, half[y], taps);
+        UNROLL for (int x = 0; x < 3; x++)
+            STORE(out + (size_t)(y * 3 + x) * tap, taps[x]);
+    }
+}
+
+SIMD_CLONES
+void winograd_weights_adjoint(const struct winograd *g, const float *du, int c,
+                              int k, int from, int to, float *dw) {
+    size_t row = (size_t)k, tap = (size_t)c * row;
+    for (int ci = from; ci < to; ci++)
+        for (int i = 0; i < k; i += SIMD_LANES) {
+            size_t at = (size_t)ci * row + (size_t)lane_start(i, k);
+            WITH_TILE(g->tile, weights_adjoint, &g->numbers, du + at, tap,
+                      dw + at)
+        }
 }
 
 /* Tensors. ---------------------------------------------------------------- */
 
-/* Pointers to the pixels of one 6x6 patch; NULL where it is padding. */
-SIMD_INLINE void find_patch(const struct winograd *g, const float *image,
-                            int channels, int tile_y, int tile_x,
-                            const float *patch[PATCH * PATCH]) {
-    for (int i = 0; i < PATCH; i++) {
-        int y = tile_y * TILE - 1 + i;
-        for (int j = 0; j < PATCH; j++) {
-            int x = tile_x * TILE - 1 + j;
-            bool inside = y >= 0 && y < g->height && x >= 0 && x < g->width;
-            patch[i * PATCH + j] =
-                inside ? image + (size_t)(y * g->width + x) * (size_t)channels
-                       : NULL;
+/* A tile of an image: pixels (y, x) of the patch that starts at (top, left),
+ * one of which may lie outside. */
+struct place {
+    const struct winograd *g;
+    int top, left, channels;
+};
+
+SIMD_INLINE struct place place_of(const struct winograd *g, int t, int margin,
+                                  int channels) {
+    return (struct place){g, t / g->tiles_x * g->tile - margin,
+                          t % g->tiles_x * g->tile - margin, channels};
+}
+
+/* Floats from the image's start to a pixel; -1: it lies outside. */
+SIMD_INLINE ptrdiff_t pixel_at(const struct place *p, int y, int x) {
+    y += p->top;
+    x += p->left;
+    if (y < 0 || y >= p->g->height || x < 0 || x >= p->g->width)
+        return -1;
+    return ((ptrdiff_t)y * p->g->width + x) * p->channels;
+}
+
+/* Pointers to the pixels of a patch of size x size, or to zeros. */
+SIMD_INLINE void find_patch(const struct place *place, const float *image,
+                            int size, const float **patch) {
+    for (int y = 0; y < size; y++)
+        for (int x = 0; x < size; x++) {
+            ptrdiff_t at = pixel_at(place, y, x);
+            patch[y * size + x] = at < 0 ? NULL : image + at;
+        }
+}
+
+static const float zeros[SIMD_LANES];
+
+SIMD_INLINE void input(int tile, const struct winograd *g, const float *image,
+                       int t, int channels, float *v, size_t plane) {
+    int points = tile + 2;
+    const float *patch[POINTS_MAX * POINTS_MAX];
+    struct place place = place_of(g, t, 1, channels);
+    find_patch(&place, image, points, patch);
+    for (int i = 0; i < channels; i += SIMD_LANES) {
+        int at = lane_start(i, channels);
+        vec half[POINTS_MAX][POINTS_MAX];
+        for (int x = 0; x < points; x++) {
+            vec in[POINTS_MAX], out[POINTS_MAX];
+            UNROLL for (int y = 0; y < points; y++) {
+                const float *p = patch[y * points + x];
+                in[y] = LOAD(p ? p + at : zeros);
+            }
+            times_bt(&g->numbers, tile, in, out);
+            UNROLL for (int y = 0; y < points; y++) half[y][x] = out[y];
+        }
+        for (int y = 0; y < points; y++) {
+            vec out[POINTS_MAX];
+            times_bt(&g->numbers, tile, half[y], out);
+            UNROLL for (int x = 0; x < points; x++)
+                STORE(v + (size_t)(y * points + x) * plane + at, out[x]);
         }
     }
 }
@@ -156,35 +347,33 @@ SIMD_INLINE void find_patch(const struct winograd *g, const float *image,
 SIMD_CLONES
 void winograd_input(const struct winograd *g, const float *x, int images,
                     int channels, float *v, size_t plane) {
-    static const float zeros[SIMD_LANES];
-    size_t pixels = (size_t)g->height * (size_t)g->width;
+    size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
+    for (int n = 0; n < images; n++, x += size)
+        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, v += channels)
+            WITH_TILE(g->tile, input, g, x, t, channels, v, plane)
+}
 
-    for (int n = 0; n < images; n++) {
-        const float *image = x + (size_t)n * pixels * (size_t)channels;
-        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, v += channels) {
-            const float *patch[PATCH * PATCH];
-            find_patch(g, image, channels, t / g->tiles_x, t % g->tiles_x,
-                       patch);
-            for (int i = 0; i < channels; i += SIMD_LANES) {
-                int at = lane_start(i, channels);
-                vec half[PATCH][PATCH];
-                for (int px = 0; px < PATCH; px++) {
-                    vec in[PATCH], out[PATCH];
-                    for (int py = 0; py < PATCH; py++) {
-                        const float *p = patch[py * PATCH + px];
-                        in[py] = LOAD(p ? p + at : zeros);
-                    }
-                    times_bt(in, out);
-                    for (int py = 0; py < PATCH; py++)
-                        half[py][px] = out[py];
-                }
-                for (int py = 0; py < PATCH; py++) {
-                    vec out[PATCH];
-                    times_bt(half[py], out);
-                    for (int px = 0; px < PATCH; px++)
-                        STORE(v + (size_t)(py * PATCH + px) * plane + at,
-                              out[px]);
-                }
+SIMD_INLINE void output(int tile, const struct winograd *g, const float *m,
+                        size_t plane, int t, int channels, float *image) {
+    int points = tile + 2;
+    struct place place = place_of(g, t, 0, channels);
+    for (int i = 0; i < channels; i += SIMD_LANES) {
+        int at = lane_start(i, channels);
+        vec half[TILE_MAX][POINTS_MAX];
+        for (int x = 0; x < points; x++) {
+            vec in[POINTS_MAX], out[TILE_MAX];
+            UNROLL for (int y = 0; y < points; y++) in[y] =
+                LOAD(m + (size_t)(y * points + x) * plane + at);
+            times_at(&g->numbers, tile, in, out);
+            UNROLL for (int y = 0; y < tile; y++) half[y][x] = out[y];
+        }
+        for (int y = 0; y < tile; y++) {
+            vec out[TILE_MAX];
+            times_at(&g->numbers, tile, half[y], out);
+            UNROLL for (int x = 0; x < tile; x++) {
+                ptrdiff_t pixel = pixel_at(&place, y, x);
+                if (pixel >= 0)
+                    STORE(image + pixel + at, out[x]);
             }
         }
     }
@@ -193,42 +382,36 @@ void winograd_input(const struct winograd *g, const float *x, int images,
 SIMD_CLONES
 void winograd_output(const struct winograd *g, const float *m, size_t plane,
                      int images, int channels, float *y) {
-    size_t pixels = (size_t)g->height * (size_t)g->width;
+    size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
+    for (int n = 0; n < images; n++, y += size)
+        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, m += channels)
+            WITH_TILE(g->tile, output, g, m, plane, t, channels, y)
+}
 
-    for (int n = 0; n < images; n++) {
-        float *image = y + (size_t)n * pixels * (size_t)channels;
-        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, m += channels) {
-            int top = t / g->tiles_x * TILE, left = t % g->tiles_x * TILE;
-            int rows = g->height - top < TILE ? g->height - top : TILE;
-            int columns = g->width - left < TILE ? g->width - left : TILE;
-            float *corner =
-                image + (size_t)(top * g->width + left) * (size_t)channels;
-            for (int i = 0; i < channels; i += SIMD_LANES) {
-                int at = lane_start(i, channels);
-                vec half[TILE][PATCH];
-                for (int px = 0; px < PATCH; px++) {
-                    vec in[PATCH], out[TILE];
-                    for (int py = 0; py < PATCH; py++)
-                        in[py] =
-                            LOAD(m + (size_t)(py * PATCH + px) * plane + at);
-                    times_at(in, out);
-                    for (int py = 0; py < TILE; py++)
-                        half[py][px] = out[py];
-                }
-                for (int py = 0; py < TILE; py++) {
-                    vec out[TILE];
-                    if (py >= rows)
-                        break;
-                    times_at(half[py], out);
-                    for (int px = 0; px < TILE; px++)
-                        if (px < columns)
-                            STORE(corner +
-                                      (size_t)(py * g->width + px) *
-                                          (size_t)channels +
-                                      at,
-                                  out[px]);
-                }
+SIMD_INLINE void output_adjoint(int tile, const struct winograd *g,
+                                const float *image, int t, int channels,
+                                float *d, size_t plane) {
+    int points = tile + 2;
+    const float *patch[TILE_MAX * TILE_MAX];
+    struct place place = place_of(g, t, 0, channels);
+    find_patch(&place, image, tile, patch);
+    for (int i = 0; i < channels; i += SIMD_LANES) {
+        int at = lane_start(i, channels);
+        vec half[POINTS_MAX][TILE_MAX];
+        for (int x = 0; x < tile; x++) {
+            vec in[TILE_MAX], out[POINTS_MAX];
+            UNROLL for (int y = 0; y < tile; y++) {
+                const float *p = patch[y * tile + x];
+                in[y] = LOAD(p ? p + at : zeros);
             }
+            times_a(&g->numbers, tile, in, out);
+            UNROLL for (int y = 0; y < points; y++) half[y][x] = out[y];
+        }
+        for (int y = 0; y < points; y++) {
+            vec out[POINTS_MAX];
+            times_a(&g->numbers, tile, half[y], out);
+            UNROLL for (int x = 0; x < points; x++)
+                STORE(d + (size_t)(y * points + x) * plane + at, out[x]);
         }
     }
 }
@@ -236,42 +419,8 @@ void winograd_output(const struct winograd *g, const float *m, size_t plane,
 SIMD_CLONES
 void winograd_output_adjoint(const struct winograd *g, const float *dy,
                              int images, int channels, float *d, size_t plane) {
-    static const float zeros[SIMD_LANES];
-    size_t pixels = (size_t)g->height * (size_t)g->width;
-
-    for (int n = 0; n < images; n++) {
-        const float *image = dy + (size_t)n * pixels * (size_t)channels;
-        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, d += channels) {
-            int top = t / g->tiles_x * TILE, left = t % g->tiles_x * TILE;
-            const float *corner =
-                image + (size_t)(top * g->width + left) * (size_t)channels;
-            for (int i = 0; i < channels; i += SIMD_LANES) {
-                int at = lane_start(i, channels);
-                vec half[PATCH][TILE];
-                for (int px = 0; px < TILE; px++) {
-                    vec in[TILE], out[PATCH];
-                    for (int py = 0; py < TILE; py++) {
-                        bool inside =
-                            top + py < g->height && left + px < g->width;
-                        in[py] =
-                            LOAD(inside ? corner +
-                                              (size_t)(py * g->width + px) *
-                                                  (size_t)channels +
-                                              at
-                                        : zeros);
-                    }
-                    times_a(in, out);
-                    for (int py = 0; py < PATCH; py++)
-                        half[py][px] = out[py];
-                }
-                for (int py = 0; py < PATCH; py++) {
-                    vec out[PATCH];
-                    times_a(half[py], out);
-                    for (int px = 0; px < PATCH; px++)
-                        STORE(d + (size_t)(py * PATCH + px) * plane + at,
-                              out[px]);
-                }
-            }
-        }
-    }
+    size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
+    for (int n = 0; n < images; n++, dy += size)
+        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, d += channels)
+            WITH_TILE(g->tile, output_adjoint, g, dy, t, channels, d, plane)
 }
