@@ -59,8 +59,8 @@ struct board *service_board(struct service *service) {
 
 /* ---- the keeper ---------------------------------------------------------- */
 
-/* Returns once the part's program runs: until then the process is a copy of this
- * one, whose memory is not what a front promises. */
+/* Returns once the part's program runs: until then the process is a copy of
+ * this one, whose memory is not what a front promises. */
 static void start(struct service *service, enum part part) {
     struct row *row = &service->rows[part];
     int running[2] = {-1, -1}; /* closed by exec */
