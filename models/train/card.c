@@ -102,7 +102,7 @@ static void put_calibration(const struct card *c) {
     if (o->threshold > 0)
         fprintf(c->out,
                 "A best score below %.2f is to be read as \"not sure\": 95 of "
-                "100 right answers on the\nheld-out images are above it.\n\n",
+                "100 right answers on\nheld-out images are above it.\n\n",
                 o->threshold);
 }
 

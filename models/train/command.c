@@ -123,6 +123,9 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
         {"temperature", "T", OPTION_NUMBER, &c->temperature, 0, 100,
          "divide the logits by it, as an earlier run's card says; "
          "0: fitted on the held-out images"},
+        {"threshold", "SCORE", OPTION_NUMBER, &c->threshold, 0, 1,
+         "say \"not sure\" below it, as an earlier run's card says; 0: below "
+         "what 95 % of the right answers on the held-out images have"},
         {"export-labels", NULL, OPTION_FLAG, &c->export_labels, 0, 0,
          "write the classes to DIR/labels.txt too, one a line"},
         {"resume", NULL, OPTION_FLAG, &c->resume, 0, 0,
@@ -408,6 +411,8 @@ void command_text(struct command *c, char text[COMMAND_TEXT]) {
     }
     if (c->temperature > 0)
         fprintf(out, " --temperature %.10g", c->temperature);
+    if (c->threshold > 0)
+        fprintf(out, " --threshold %.10g", c->threshold);
     fclose(out);
     text[COMMAND_TEXT - 1] = 0;
 }

@@ -28,7 +28,7 @@ struct command {
     int seed, flip;           /* of settings, as options have them */
     const char *folder, *out, *architecture;
     struct option_list files, from, augment;
-    double temperature; /* 0: to be fitted */
+    double temperature, threshold; /* 0: to be fitted */
     int threads;
     int scratch, export_labels, resume, export, json;
 };

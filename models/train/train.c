@@ -260,8 +260,10 @@ static void calibrate(const struct command *c, struct trainer *t,
     calibration_measure(&before, logits, held_out->labels, n, classes, 1);
     calibration_measure(&after, logits, held_out->labels, n, classes,
                         outcome->temperature);
-    outcome->threshold = calibration_threshold(logits, held_out->labels, n,
-                                               classes, outcome->temperature);
+    outcome->threshold =
+        c->threshold > 0 ? c->threshold
+                         : calibration_threshold(logits, held_out->labels, n,
+                                                 classes, outcome->temperature);
     outcome->error_before = calibration_error(&before);
     outcome->error = calibration_error(&after);
 }
