@@ -33,7 +33,7 @@ enum {
     AUGMENT = SETTINGS + 11,
     AUGMENT_END = AUGMENT + 5,
     SETTINGS_END = AUGMENT_END + 4,
-    ROWS = SETTINGS_END + 7
+    ROWS = SETTINGS_END + 8
 };
 
 static void make_rows(struct command *c, struct option_row rows[ROWS]) {
