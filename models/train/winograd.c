@@ -317,29 +317,37 @@ SIMD_INLINE void find_patch(const struct place *place, const float *image,
 
 static const float zeros[SIMD_LANES];
 
-SIMD_INLINE void input(int tile, const struct winograd *g, const float *image,
-                       int t, int channels, float *v, size_t plane) {
-    int points = tile + 2;
+/* A tile's patch to the points: B^T x B of the pixels that the tile sees, or
+ * A dY A^T of its own. */
+SIMD_INLINE void spread(int tile, bool adjoint, const struct winograd *g,
+                        const float *image, int t, int channels, float *out,
+                        size_t plane) {
+    int points = tile + 2, size = adjoint ? tile : points;
     const float *patch[POINTS_MAX * POINTS_MAX];
-    struct place place = place_of(g, t, 1, channels);
-    find_patch(&place, image, points, patch);
+    struct place place = place_of(g, t, adjoint ? 0 : 1, channels);
+    find_patch(&place, image, size, patch);
     for (int i = 0; i < channels; i += SIMD_LANES) {
         int at = lane_start(i, channels);
-        vec half[POINTS_MAX][POINTS_MAX];
-        for (int x = 0; x < points; x++) {
-            vec in[POINTS_MAX], out[POINTS_MAX];
-            UNROLL for (int y = 0; y < points; y++) {
-                const float *p = patch[y * points + x];
+        vec half[POINTS_MAX][POINTS_MAX], row[POINTS_MAX];
+        for (int x = 0; x < size; x++) {
+            vec in[POINTS_MAX], column[POINTS_MAX];
+            UNROLL for (int y = 0; y < size; y++) {
+                const float *p = patch[y * size + x];
                 in[y] = LOAD(p ? p + at : zeros);
             }
-            times_bt(&g->numbers, tile, in, out);
-            UNROLL for (int y = 0; y < points; y++) half[y][x] = out[y];
+            if (adjoint)
+                times_a(&g->numbers, tile, in, column);
+            else
+                times_bt(&g->numbers, tile, in, column);
+            UNROLL for (int y = 0; y < points; y++) half[y][x] = column[y];
         }
         for (int y = 0; y < points; y++) {
-            vec out[POINTS_MAX];
-            times_bt(&g->numbers, tile, half[y], out);
+            if (adjoint)
+                times_a(&g->numbers, tile, half[y], row);
+            else
+                times_bt(&g->numbers, tile, half[y], row);
             UNROLL for (int x = 0; x < points; x++)
-                STORE(v + (size_t)(y * points + x) * plane + at, out[x]);
+                STORE(out + (size_t)(y * points + x) * plane + at, row[x]);
         }
     }
 }
@@ -350,7 +358,16 @@ void winograd_input(const struct winograd *g, const float *x, int images,
     size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
     for (int n = 0; n < images; n++, x += size)
         for (int t = 0; t < g->tiles_y * g->tiles_x; t++, v += channels)
-            WITH_TILE(g->tile, input, g, x, t, channels, v, plane)
+            WITH_TILE(g->tile, spread, false, g, x, t, channels, v, plane)
+}
+
+SIMD_CLONES
+void winograd_output_adjoint(const struct winograd *g, const float *dy,
+                             int images, int channels, float *d, size_t plane) {
+    size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
+    for (int n = 0; n < images; n++, dy += size)
+        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, d += channels)
+            WITH_TILE(g->tile, spread, true, g, dy, t, channels, d, plane)
 }
 
 SIMD_INLINE void output(int tile, const struct winograd *g, const float *m,
@@ -386,41 +403,4 @@ void winograd_output(const struct winograd *g, const float *m, size_t plane,
     for (int n = 0; n < images; n++, y += size)
         for (int t = 0; t < g->tiles_y * g->tiles_x; t++, m += channels)
             WITH_TILE(g->tile, output, g, m, plane, t, channels, y)
-}
-
-SIMD_INLINE void output_adjoint(int tile, const struct winograd *g,
-                                const float *image, int t, int channels,
-                                float *d, size_t plane) {
-    int points = tile + 2;
-    const float *patch[TILE_MAX * TILE_MAX];
-    struct place place = place_of(g, t, 0, channels);
-    find_patch(&place, image, tile, patch);
-    for (int i = 0; i < channels; i += SIMD_LANES) {
-        int at = lane_start(i, channels);
-        vec half[POINTS_MAX][TILE_MAX];
-        for (int x = 0; x < tile; x++) {
-            vec in[TILE_MAX], out[POINTS_MAX];
-            UNROLL for (int y = 0; y < tile; y++) {
-                const float *p = patch[y * tile + x];
-                in[y] = LOAD(p ? p + at : zeros);
-            }
-            times_a(&g->numbers, tile, in, out);
-            UNROLL for (int y = 0; y < points; y++) half[y][x] = out[y];
-        }
-        for (int y = 0; y < points; y++) {
-            vec out[POINTS_MAX];
-            times_a(&g->numbers, tile, half[y], out);
-            UNROLL for (int x = 0; x < points; x++)
-                STORE(d + (size_t)(y * points + x) * plane + at, out[x]);
-        }
-    }
-}
-
-SIMD_CLONES
-void winograd_output_adjoint(const struct winograd *g, const float *dy,
-                             int images, int channels, float *d, size_t plane) {
-    size_t size = (size_t)g->height * (size_t)g->width * (size_t)channels;
-    for (int n = 0; n < images; n++, dy += size)
-        for (int t = 0; t < g->tiles_y * g->tiles_x; t++, d += channels)
-            WITH_TILE(g->tile, output_adjoint, g, dy, t, channels, d, plane)
 }
