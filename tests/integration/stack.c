@@ -102,6 +102,13 @@ int stack_log_lines(const char *part, const char *one, const char *other) {
     return count;
 }
 
+void stack_await_log(const char *part, const char *text) {
+    for (int i = 0; i < 500; i++, usleep(10000))
+        if (stack_log_lines(part, text, NULL) > 0)
+            return;
+    fail_msg("the log of %s has no line with %s after 5 s", part, text);
+}
+
 void stack_hide_redis(int hidden) {
     char here[512], away[512];
     in_run(here, "", "redis-server");

@@ -41,6 +41,9 @@ void stack_await_ready(void);
 /* How many lines of a part's log hold all of these texts (NULL: any). */
 int stack_log_lines(const char *part, const char *one, const char *other);
 
+/* Waits until there is such a line; the test fails without one after 5 s. */
+void stack_await_log(const char *part, const char *text);
+
 /* Lets the part's program be found or not, for a Redis that stays away. */
 void stack_hide_redis(int hidden);
 
