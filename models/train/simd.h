@@ -19,8 +19,17 @@ typedef unsigned char vec_byte
     __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int vec_int __attribute__((vector_size(64), aligned(4), may_alias));
 
-/* Sanitized code is checked once: it is the same for all, and takes minutes. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+/* Sanitized code is checked once and as it stands: to compile it for all, with
+ * its loops unrolled, takes minutes. */
+#ifdef __SANITIZE_ADDRESS__ /* gcc */
+#define SIMD_SANITIZED
+#elif defined(__has_feature) /* clang */
+#if __has_feature(address_sanitizer)
+#define SIMD_SANITIZED
+#endif
+#endif
+
+#if defined(__x86_64__) && !defined(SIMD_SANITIZED)
 #define SIMD_CLONES                                                            \
     __attribute__((target_clones("default", "arch=haswell", "avx512f")))
 #else
@@ -30,7 +39,7 @@ typedef int vec_int __attribute__((vector_size(64), aligned(4), may_alias));
 #define SIMD_INLINE static inline __attribute__((always_inline))
 
 /* Before a loop of few turns, whose number is known to the compiler. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SIMD_SANITIZED
 #define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 16")
