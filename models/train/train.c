@@ -322,10 +322,9 @@ static int prepare_folder(struct run *run, int argc, char **argv,
     if (c->resume)
         return command_resume(c, run->checkpoint, argc, argv, err);
     if (mkdir(c->out, 0777) < 0 && errno != EEXIST)
-        return err_set(err, "cannot make the folder %s: %s%s", c->out,
-                       strerror(errno),
-                       errno == ENOENT ? "; it is to be in one that is there"
-                                       : "");
+        return err_set(
+            err, "cannot make the folder %s: %s%s", c->out, strerror(errno),
+            errno == ENOENT ? "; it is to be in one that is there" : "");
     if (access(run->checkpoint, F_OK) == 0)
         return err_set(err,
                        "%s is there from another run: go on with --resume, or "
