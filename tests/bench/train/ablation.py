@@ -96,12 +96,12 @@ def train(name, ingredient, seed):
 
 folder.mkdir(parents=True, exist_ok=True)
 print("| without | " + " | ".join(f"seed {seed}" for seed in SEEDS) +
-      " | points |")
+      " | it brings |")
 print("| --- |" + " ---: |" * (len(SEEDS) + 1))
 base = None
 for row, ingredient in WITHOUT.items():
     got = [train(row, ingredient, seed) for seed in SEEDS]
     mean = sum(got) / len(got)
     base = mean if base is None else base
-    cells = [f"{top1:.2f} %" for top1 in got] + [f"{mean - base:+.2f}"]
+    cells = [f"{top1:.2f} %" for top1 in got] + [f"{base - mean:+.2f}"]
     print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
