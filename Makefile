@@ -50,7 +50,8 @@ PROGRAMS := $(patsubst %,$(BUILD)/bin/%,\
             $(if $(wildcard fcgi/main.c),convoy-fcgi) \
             $(if $(wildcard worker/main.c),convoy-worker) \
             $(if $(wildcard models/tool/main.c),convoy-model))
-REDIS_APPEND := build/lib/redis-append.so # Redis itself is never sanitized
+# Below build/ whatever BUILD is: Redis itself is never sanitized.
+REDIS_APPEND := build/lib/redis-append.so
 
 .PHONY: all
 all: $(PROGRAMS) $(REDIS_APPEND) ## build the three programs (the default)

@@ -355,6 +355,11 @@ static void unfolded_input_gradient(const struct layer *l, const float *dy,
 
 /* ---- the layer ----------------------------------------------------------- */
 
+/* Images of the slice from number n on, up to so many at once. */
+static int images_from(const struct slice *s, int n, int at_once) {
+    return s->count - n < at_once ? s->count - n : at_once;
+}
+
 static void conv_forward(struct layer *l, const struct slice *s, const float *x,
                          float *y) {
     const struct conv *conv = l->state;
@@ -363,8 +368,7 @@ static void conv_forward(struct layer *l, const struct slice *s, const float *x,
     size_t k = (size_t)l->out.channels;
 
     for (int n = 0; n < s->count; n += conv->images_at_once) {
-        int left = s->count - n;
-        int images = left < conv->images_at_once ? left : conv->images_at_once;
+        int images = images_from(s, n, conv->images_at_once);
         const float *from = x + (size_t)n * in;
         float *to = y + (size_t)n * out;
         if (conv->winograd)
@@ -404,9 +408,9 @@ static void learn(const struct layer *l, const struct slice *s, const float *x,
     size_t in = shape_size(l->in), out = shape_size(l->out);
 
     for (int n = 0; n < s->count; n += conv->gradient_images_at_once) {
-        int left = s->count - n, images = conv->gradient_images_at_once;
-        add_gradient(l, s, x + (size_t)n * in, dy + (size_t)n * out,
-                     left < images ? left : images, n > 0);
+        int images = images_from(s, n, conv->gradient_images_at_once);
+        add_gradient(l, s, x + (size_t)n * in, dy + (size_t)n * out, images,
+                     n > 0);
     }
 }
 
@@ -416,8 +420,7 @@ static void find_input_gradient(const struct layer *l, const struct slice *s,
     size_t in = shape_size(l->in), out = shape_size(l->out);
 
     for (int n = 0; n < s->count; n += conv->images_at_once) {
-        int left = s->count - n;
-        int images = left < conv->images_at_once ? left : conv->images_at_once;
+        int images = images_from(s, n, conv->images_at_once);
         const float *from = dy + (size_t)n * out;
         float *to = dx + (size_t)n * in;
         if (conv->winograd)
