@@ -255,6 +255,7 @@ install: all                ## copy programs, page and models (DESTDIR, PREFIX)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(REDIS_APPEND) $(DESTDIR)$(PREFIX)/lib/convoy
 	install -m 644 nginx/*.conf $(SHARE)/nginx
+	cp -R --preserve=mode deploy $(SHARE)
 	cp -R --preserve=mode static $(SHARE)
 	mkdir -p $(SHARE)/models && cp -R --preserve=mode models/zoo/. \
 	  $(SHARE)/models

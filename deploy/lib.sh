@@ -13,6 +13,19 @@ die() {
     exit 1
 }
 
+# ---- help ----------------------------------------------------------------
+
+# help_asked WORD...: is one of them -h or --help?
+help_asked() {
+    for word; do
+        case $word in -h | --help) return 0 ;; esac
+    done
+    return 1
+}
+
+# help_print SCRIPT: the comment at its beginning.
+help_print() { sed -n '2,/^[^#]/{/^#/!d; s/^# \{0,1\}//; p}' "$1"; }
+
 # ---- packages ------------------------------------------------------------
 
 # packages_missing GROUP...: the packages of those groups that are not here.
@@ -66,12 +79,6 @@ packages_install() {
                 "start with the next boot; 'systemctl disable nginx' says no."
         ;;
     esac
-}
-
-# redis_link FILE: makes that a link to the server's program. redis-tools has it
-# as redis-check-rdb, and what it does goes by its name.
-redis_link() {
-    ln -sfn "$(command -v redis-server || command -v redis-check-rdb)" "$1"
 }
 
 # ---- processes -----------------------------------------------------------
@@ -131,6 +138,19 @@ process_end() {
         done
     fi
     rm -f "$1"
+}
+
+# ---- logs ----------------------------------------------------------------
+
+# logs_trim FOLDER: a log above 16 MB becomes FILE.log.1, and begins anew: its
+# writers, who append, keep it open.
+logs_trim() {
+    for log in "$1"/*.log; do
+        [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 16777216 ] || {
+            cp "$log" "$log.1"
+            : >"$log"
+        }
+    done
 }
 
 # ---- who may do what is administrative ----------------------------------

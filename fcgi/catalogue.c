@@ -122,17 +122,21 @@ static struct entry *entry_new(const struct job_model *model) {
     return entry;
 }
 
+static void remove_entry(struct catalogue *catalogue, struct entry *entry) {
+    struct entry **at = &catalogue->newest;
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    entry_free(entry);
+}
+
 /* Versions of a model that nobody serves go when another one comes. */
 static void prune(struct catalogue *catalogue, const struct entry *fresh) {
-    for (struct entry **at = &catalogue->newest; *at;) {
-        struct entry *e = *at;
-        if (e == fresh || e->holders > 0 ||
-            strcmp(e->model.name, fresh->model.name) != 0) {
-            at = &e->next;
-            continue;
-        }
-        *at = e->next;
-        entry_free(e);
+    for (struct entry *e = catalogue->newest, *next; e; e = next) {
+        next = e->next;
+        if (e != fresh && e->holders == 0 &&
+            strcmp(e->model.name, fresh->model.name) == 0)
+            remove_entry(catalogue, e);
     }
 }
 
@@ -177,6 +181,17 @@ void catalogue_drop(struct catalogue *catalogue,
             entry->holders--;
         if (entry && entry->workers > 0 && !advert->models[i].retiring)
             entry->workers--;
+    }
+    pthread_mutex_unlock(&catalogue->mutex);
+}
+
+void catalogue_forget(struct catalogue *catalogue,
+                      const struct job_advert *advert) {
+    pthread_mutex_lock(&catalogue->mutex);
+    for (int i = 0; i < advert->model_count; i++) {
+        struct entry *entry = exactly(catalogue, &advert->models[i]);
+        if (entry && entry->holders == 0)
+            remove_entry(catalogue, entry);
     }
     pthread_mutex_unlock(&catalogue->mutex);
 }

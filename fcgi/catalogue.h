@@ -4,6 +4,7 @@
  *
  *     catalogue_add(catalogue, &advert);        a worker is there
  *     catalogue_drop(catalogue, &advert);       it is gone
+ *     catalogue_forget(catalogue, &advert);     or has other models now
  *
  *     struct catalogue_model model;
  *     switch (catalogue_find(catalogue, "resnet", &model)) {
@@ -19,7 +20,8 @@
  * alike, also one that has just started. A version that its worker calls
  * retiring is only finished there: the name does not stand for it. A model
  * whose last worker has gone is kept, so that its cached answers are; it goes
- * once a newer version of it has come. Safe from any thread.
+ * once a newer version of it has come, or a worker that had it goes on without
+ * it: its folder was taken away. Safe from any thread.
  */
 #ifndef CONVOY_CATALOGUE_H
 #define CONVOY_CATALOGUE_H
@@ -45,6 +47,10 @@ int catalogue_add(struct catalogue *catalogue, const struct job_advert *advert,
                   struct err *err);
 void catalogue_drop(struct catalogue *catalogue,
                     const struct job_advert *advert);
+
+/* Those of its models that no worker holds any more. */
+void catalogue_forget(struct catalogue *catalogue,
+                      const struct job_advert *advert);
 
 enum catalogue_answer {
     CATALOGUE_EMPTY, /* no worker has been seen yet: nothing is known */

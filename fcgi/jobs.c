@@ -101,10 +101,13 @@ void jobs_ask_failure(struct jobs *jobs, struct pending_job *job) {
     job->retry = !note;
     if (!note)
         return;
+    size_t length = strlen(job->reason);
+    if (length > 0 && job->reason[length - 1] == '.')
+        length--;
     snprintf(text, sizeof text,
-             "After %d %s there is no answer: %s. Try it again later.",
+             "After %d %s there is no answer: %.*s. Try it again later.",
              job->job.attempts, job->job.attempts == 1 ? "attempt" : "attempts",
-             job->reason);
+             (int)length, job->reason);
     note->job = job->job;
     note->job.bytes = NULL;
     note->text = strdup(text);

@@ -61,6 +61,7 @@ static struct worker *enroll(struct schedule *s, struct worker *worker,
     if (worker) {
         if (!worker->draining)
             catalogue_drop(s->catalogue, &worker->advert);
+        catalogue_forget(s->catalogue, &worker->advert);
         workers_renew(worker, advert);
         return worker;
     }

@@ -198,8 +198,16 @@ static int give_up(struct crew *crew, const char *reason, int64_t now_ms,
                    struct crew_outcome *outcome, struct err *err) {
     struct job_advert *advert = brood_advert(crew->loading);
     bool empty = advert && advert->model_count == 0;
+    struct err why;
+    if (empty && advert->refused_count == 0)
+        err_set(&why,
+                "there is no model in %s: one is a folder with "
+                "model.onnx in it",
+                crew->settings->models);
+    else if (empty)
+        err_set(&why, "no model could be loaded, see above");
     if (empty)
-        reason = "no model could be loaded, see above";
+        reason = why.text;
     if (advert)
         take_refusals(crew, advert);
     else

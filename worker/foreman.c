@@ -154,8 +154,6 @@ static int serve_new_models(struct foreman *f, struct err *err) {
     while ((task = task_list_take(&waiting)))
         line_up(f, task, batcher_put);
     f->announced_ms = 0;
-    if (f->draining) /* READY would have the fronts send more */
-        return 0;
     return link_serve(f->link, crew_advert_text(f->crew), CREDITS(f->settings),
                       err);
 }
@@ -243,7 +241,6 @@ static void take_signals(struct foreman *f, int64_t now_ms) {
         f->draining = true;
         f->last_job_ms = now_ms;
         f->drained_by_ms = now_ms + f->settings->drain_timeout_ms;
-        link_drain(f->link);
     }
 }
 
@@ -288,6 +285,8 @@ static int work(struct foreman *f, struct err *err) {
         if (serve_crew(f, now, err) < 0)
             return -1;
         take_written(f);
+        /* What could not be stored is not worth classifying. */
+        link_admit(f->link, writer_works(f->writer) && !f->draining);
         take_jobs(f);
         give_up_late_jobs(f, now);
         give_batches(f, now);

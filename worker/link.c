@@ -36,7 +36,7 @@ struct link {
     char *advert;
     size_t advert_len;
     int credits;
-    bool draining;
+    bool admits; /* jobs are wanted */
 };
 
 /* ---- sockets ------------------------------------------------------------- */
@@ -170,17 +170,29 @@ int link_serve(struct link *link, const char *advert, int credits,
     link->advert = copy;
     link->advert_len = strlen(copy);
     link->credits = credits < JOB_CREDITS_MAX ? credits : JOB_CREDITS_MAX;
-    for (int i = 0; i < link->front_count; i++)
+    for (int i = 0; i < link->front_count && link->admits; i++)
         if (link->fronts[i].up)
             say_ready(link, &link->fronts[i]);
     return 0;
 }
 
-void link_drain(struct link *link) {
-    link->draining = true;
-    for (int i = 0; i < link->front_count; i++)
-        if (link->fronts[i].up)
-            say_type(&link->fronts[i], JOB_DRAIN);
+void link_admit(struct link *link, bool admits) {
+    if (admits == link->admits)
+        return;
+    link->admits = admits;
+    for (int i = 0; i < link->front_count; i++) {
+        struct front *front = &link->fronts[i];
+        front->heard_ms = clock_ms(); /* nobody answers who said nothing */
+        if (front->up && admits)
+            say_ready(link, front);
+        else if (front->up)
+            say_type(front, JOB_DRAIN);
+    }
+}
+
+/* Has READY to be said to fronts that have not heard it? */
+static bool is_serving(const struct link *link) {
+    return link->advert && link->admits;
 }
 
 static struct front *front_by_number(struct link *link, int64_t number) {
@@ -270,7 +282,8 @@ static void tick(struct link *link) {
         struct front *front = &link->fronts[i];
         bool silent = now - front->heard_ms >= JOB_SILENCE_MS;
         /* ZeroMQ does not try again where a front refused the key. */
-        if (silent && (front->up || !front->socket || link->keyed)) {
+        if (silent && (front->up || !front->socket ||
+                       (link->keyed && is_serving(link)))) {
             log_event(LOG_WARN, "front-silent", "front", front->endpoint,
                       "reason", why_silent(front), NULL);
             disconnect_front(front, 0);
@@ -301,7 +314,7 @@ void link_wait(struct link *link, struct pollfd *fds, int count,
                                                           ZMQ_POLLOUT)};
     for (int i = 0; i < link->front_count; i++) {
         const struct front *front = &link->fronts[i];
-        short writable = link->advert && !front->up ? ZMQ_POLLOUT : 0;
+        short writable = is_serving(link) && !front->up ? ZMQ_POLLOUT : 0;
         if (front->socket)
             items[n++] =
                 (zmq_pollitem_t){.socket = front->socket,
@@ -370,7 +383,7 @@ static struct task *understand(struct link *link, struct front *front,
     front->heard_ms = clock_ms();
     if (header.type == JOB_JOB)
         return take_job(front, &header, &parts[1]);
-    if (header.type == JOB_WHO && link->advert && !link->draining)
+    if (header.type == JOB_WHO && is_serving(link))
         say_ready(link, front);
     return NULL;
 }
@@ -395,7 +408,7 @@ static int hear(struct link *link, struct front *front, struct task **task) {
 static void greet(struct link *link, struct front *front) {
     int events = 0;
     size_t size = sizeof events;
-    if (!front->socket || front->up || !link->advert || link->draining)
+    if (!front->socket || front->up || !is_serving(link))
         return;
     if (zmq_getsockopt(front->socket, ZMQ_EVENTS, &events, &size) == 0 &&
         (events & ZMQ_POLLOUT))

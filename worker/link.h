@@ -4,7 +4,8 @@
  * jobs, and what goes in is what became of them.
  *
  *     struct link *link = link_open("tcp://front:5555", &keys, &err);
- *     link_serve(link, advert, credits, &err);  from now on fronts send jobs
+ *     link_serve(link, advert, credits, &err);
+ *     link_admit(link, true);                   from now on fronts send jobs
  *     link_wait(link, fds, count, timeout_ms);  poll() of fronts and fds
  *     while ((task = link_take(link))) ...      tasks are the caller's
  *     link_report(link, task);                  DONE, or FAILED with the reason
@@ -42,8 +43,9 @@ void link_close(struct link *link);
 int link_serve(struct link *link, const char *advert, int credits,
                struct err *err);
 
-/* Asks for no more jobs; those on their way still come. */
-void link_drain(struct link *link);
+/* Whether there are to be jobs: false at first. When it ends, those on their
+ * way still come. */
+void link_admit(struct link *link, bool admits);
 
 /* -1: for as long as it takes. Up to LINK_FDS_MAX fds: five times 512 hands
  * (crew.h), and a few. */

@@ -25,8 +25,6 @@ static void arrange_memory(void) {
 }
 
 /* For deploy/keys: a secret key and the public one, a line each. */
-#define KEY_MODE "--make-key"
-
 static int make_key(void) {
     struct curve_pair pair;
     struct err err = {0};
@@ -42,10 +40,6 @@ int main(int argc, char **argv) {
     bool nursery = argc > 1 && strcmp(argv[1], NURSERY_MODE) == 0;
     struct settings settings;
     struct err err = {0};
-    if (argc == 2 && strcmp(argv[1], PROBE_MODE) == 0)
-        return probe_sandbox(stdout);
-    if (argc == 2 && strcmp(argv[1], KEY_MODE) == 0)
-        return make_key();
     classifier_choose_kernels(argv);
     prctl(PR_SET_NAME, "convoy-worker");
     arrange_memory();
@@ -58,6 +52,10 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
+    if (settings.make_key)
+        return make_key();
+    if (settings.probe_sandbox)
+        return probe_sandbox(stdout);
     log_open("convoy-worker", settings.log_level);
     if (nursery)
         return nursery_run(&settings);

@@ -1,8 +1,7 @@
 /*
  * probe: tries to get out of a hand's sandbox.
  *
- *     if (argc == 2 && strcmp(argv[1], PROBE_MODE) == 0)
- *         return probe_sandbox(stdout);
+ *     convoy-worker --probe-sandbox
  *
  * One process an attempt, in the very sandbox of a hand: what became of it, a
  * line each. The first few are what a hand must be able to do. 0 where all is
@@ -12,8 +11,6 @@
 #define CONVOY_WORKER_PROBE_H
 
 #include <stdio.h>
-
-#define PROBE_MODE "--probe-sandbox"
 
 int probe_sandbox(FILE *out);
 

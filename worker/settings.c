@@ -112,6 +112,10 @@ enum options_result settings_read(struct settings *s, int argc,
          INT64_C(1) << 40, "what a hand may take beside the models"},
         {"log-level", "LEVEL", OPTION_TEXT, &log, 0, 0,
          "least level: debug, info, warn, error"},
+        {"make-key", NULL, OPTION_FLAG, &s->make_key, 0, 0,
+         "print a new pair of keys, secret and public, and end"},
+        {"probe-sandbox", NULL, OPTION_FLAG, &s->probe_sandbox, 0, 0,
+         "try what a hand may not do, print what was denied, and end"},
     };
     const struct options options = {
         "convoy-worker", "the pool of Convoy's processes that classify", rows,

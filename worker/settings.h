@@ -35,6 +35,7 @@ struct settings {
     int64_t drain_timeout_ms;
     int64_t hand_memory; /* bytes */
     enum log_level log_level;
+    int make_key, probe_sandbox; /* to do that alone */
 };
 
 /* Bad settings that the table of options cannot tell are OPTIONS_BAD, too. */

@@ -15,12 +15,15 @@
 #include <unistd.h>
 
 #define PAUSE_MS 200 /* between attempts while Redis is away */
+#define AWAY_MS 1000 /* a Redis that restarts is back sooner */
 
 struct notice {
     char name[128];
     char *json; /* NULL: nothing to announce */
     int ttl_s;
 };
+
+enum reach { UNKNOWN, WORKS, AWAY }; /* whether results get to Redis */
 
 struct writer {
     struct store *store;
@@ -31,9 +34,11 @@ struct writer {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct task_list in, out;
-    int count;       /* in, out and at work */
-    int event;       /* readable while `out` may hold something */
+    int count; /* in, out and at work */
+    int event; /* readable while `out` may hold something */
+    enum reach reach;
     struct err away; /* the thread's own: why the last attempt failed, or "" */
+    int64_t away_ms; /* likewise: since when */
     struct notice notice;
 };
 
@@ -49,6 +54,26 @@ static void pause_a_little(struct writer *w) {
     int64_t end = clock_ms() + PAUSE_MS;
     while (!w->closing && clock_ms() < end)
         pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+}
+
+/* With the mutex, after each attempt. */
+static void note_attempt(struct writer *w) {
+    bool failed = *w->away.text != 0;
+    enum reach reach = failed ? AWAY : WORKS;
+    if (!failed)
+        w->away_ms = 0;
+    else if (w->away_ms == 0)
+        w->away_ms = clock_ms();
+    if (failed && w->reach == WORKS && clock_ms() - w->away_ms < AWAY_MS)
+        reach = WORKS;
+    if (reach == w->reach)
+        return;
+    w->reach = reach;
+    if (reach == WORKS)
+        log_event(LOG_INFO, "redis-works", NULL);
+    else
+        log_event(LOG_ERROR, "redis-away", "reason", w->away.text, NULL);
+    eventfd_write(w->event, 1);
 }
 
 static bool is_overdue(const struct writer *w, const struct task *task) {
@@ -70,7 +95,7 @@ static bool try_to_write(struct writer *w, struct task *task) {
               task->header.request, "id", task->header.id.text, "reason",
               w->away.text, NULL);
     if (given_up)
-        task_fail(task, "the result could not be stored: %s", w->away.text);
+        task_fail(task, "the result could not be stored");
     return given_up;
 }
 
@@ -84,6 +109,18 @@ static void announce(struct writer *w) {
         log_event(LOG_WARN, "not-announced", "reason", w->away.text, NULL);
     free(notice.json);
     pthread_mutex_lock(&w->mutex);
+    note_attempt(w);
+}
+
+/* Is it there again, or for the first time? */
+static void ask(struct writer *w) {
+    pthread_mutex_unlock(&w->mutex);
+    *w->away.text = 0;
+    store_ping(w->store, &w->away);
+    pthread_mutex_lock(&w->mutex);
+    note_attempt(w);
+    if (*w->away.text)
+        pause_a_little(w);
 }
 
 static void hand_back(struct writer *w, struct task *task) {
@@ -97,6 +134,7 @@ static void write_one(struct writer *w, struct task *task) {
         pthread_mutex_unlock(&w->mutex);
         done = try_to_write(w, task);
         pthread_mutex_lock(&w->mutex);
+        note_attempt(w);
         if (!done)
             pause_a_little(w);
     }
@@ -134,6 +172,8 @@ static void *run(void *argument) {
     while (!w->closing) {
         if (w->in.count > 0)
             write_batch(w);
+        else if (w->reach != WORKS || *w->away.text)
+            ask(w);
         else if (w->notice.json)
             announce(w);
         else
@@ -218,6 +258,13 @@ struct task *writer_take(struct writer *w) {
 
 int writer_fd(const struct writer *w) {
     return w->event;
+}
+
+bool writer_works(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    bool works = w->reach == WORKS;
+    pthread_mutex_unlock(&w->mutex);
+    return works;
 }
 
 int writer_count(struct writer *w) {

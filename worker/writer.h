@@ -8,8 +8,8 @@
  *     while ((task = writer_take(w))) ...       written; or task->answer.failed
  *
  * Where Redis is away a result is tried again until `patience_ms` have passed
- * since it came in; then its task comes back as failed, with the reason. Work
- * that comes in meanwhile waits its turn.
+ * since it came in; then its task comes back as failed. Work that comes in
+ * meanwhile waits its turn.
  */
 #ifndef CONVOY_WORKER_WRITER_H
 #define CONVOY_WORKER_WRITER_H
@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "worker/task.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct writer *writer_open(const char *redis, int ttl_s, int64_t patience_ms,
@@ -28,6 +29,12 @@ void writer_close(struct writer *writer);
 void writer_put(struct writer *writer, struct task *task);
 struct task *writer_take(struct writer *writer); /* NULL: none is ready */
 int writer_fd(const struct writer *writer);
+
+/* Whether results get to Redis: false until it has let this worker in for the
+ * first time, and again where it has been away for a second. A change wakes
+ * who polls. */
+bool writer_works(struct writer *writer);
+
 int writer_count(struct writer *writer); /* put and not yet taken */
 
 /* Shows the worker in Redis when there is time; takes over `json`. */

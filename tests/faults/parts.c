@@ -25,7 +25,7 @@ static void command_of(const struct part_programs *programs, enum part part,
     switch (part) {
     case PART_REDIS:
         snprintf(text, size,
-                 "%s/deploy/redis-start ../redis-server %s/deploy/redis.conf "
+                 "%s/deploy/redis-start %s/deploy/redis.conf "
                  "--maxmemory 512mb "
                  "--auto-aof-rewrite-min-size 12mb",
                  programs->root, programs->root);

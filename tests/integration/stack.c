@@ -111,7 +111,7 @@ void stack_await_log(const char *part, const char *text) {
 
 void stack_hide_redis(int hidden) {
     char here[512], away[512];
-    in_run(here, "", "redis-server");
-    in_run(away, "", "redis-server.away");
+    in_run(here, "redis/", "users.acl");
+    in_run(away, "redis/", "users.acl.away");
     assert_int_equal(hidden ? rename(here, away) : rename(away, here), 0);
 }

@@ -297,6 +297,23 @@ static void rollout_added_model(void **state) {
     assert_int_equal(count_of(load, "v1"), load->answers);
 }
 
+/* Once its last jobs are done nobody asks for it in vain. */
+static void rollout_removed_model(void **state) {
+    struct load *load = *state;
+    struct reply reply = {0};
+    load_begin(load);
+    zoo_take_away("birds");
+    for (int i = 0; i < 600 && reply.status != 404; i++) {
+        reply_free(&reply);
+        http_get("/api/v1/models/birds", &reply);
+        usleep(50000);
+    }
+    assert_problem(&reply, 404, "unknown-model");
+    reply_free(&reply);
+    load_end(load);
+    assert_int_equal(count_of(load, "v1"), load->answers);
+}
+
 static void rollout_several_in_a_row(void **state) {
     struct load *load = *state;
     load_begin(load);
@@ -339,9 +356,9 @@ int main(int argc, char **argv) {
     stack_enter(argv);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const struct CMUnitTest tests[] = {
-        TEST(rollout_upgrade),          TEST(rollout_broken_upgrade),
-        TEST(rollout_rollback),         TEST(rollout_added_model),
-        TEST(rollout_several_in_a_row),
+        TEST(rollout_upgrade),       TEST(rollout_broken_upgrade),
+        TEST(rollout_rollback),      TEST(rollout_added_model),
+        TEST(rollout_removed_model), TEST(rollout_several_in_a_row),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     zoo_close();

@@ -133,6 +133,13 @@ void zoo_put_back(const char *name, const char *word) {
     swap_in(name, new, word);
 }
 
+void zoo_take_away(const char *name) {
+    char path[512], away[600];
+    snprintf(path, sizeof path, "%s/%s", root(), name);
+    aside(away, name, "away");
+    assert_int_equal(rename(path, away), 0);
+}
+
 void zoo_put_broken(const char *name) {
     char new[600], network[700];
     struct stat status;

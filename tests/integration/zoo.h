@@ -25,6 +25,9 @@ void zoo_put(const char *name, const char *word);
 /* Renames the folder kept aside back. */
 void zoo_put_back(const char *name, const char *word);
 
+/* Takes a model's folder away. */
+void zoo_take_away(const char *name);
+
 /* Puts a network in place that is cut off. */
 void zoo_put_broken(const char *name);
 

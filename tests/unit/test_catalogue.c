@@ -155,6 +155,23 @@ static void catalogue_unserved_versions_go_when_another_comes(void **state) {
     assert_string_equal(name, "");
 }
 
+static void catalogue_forgets_what_is_taken_away(void **state) {
+    (void)state;
+    assert_int_equal(catalogue_add(catalogue, advert("kept", V1, 1), NULL), 0);
+    add_model("gone", V2, 0, 0);
+    catalogue_forget(catalogue, advert("gone", V2, 0)); /* another has it */
+    assert_int_equal(catalogue_find(catalogue, "gone", &found),
+                     CATALOGUE_FOUND);
+    catalogue_drop(catalogue, advert("gone", V2, 0));
+    assert_int_equal(catalogue_find(catalogue, "gone", &found),
+                     CATALOGUE_FOUND);
+    catalogue_forget(catalogue, advert("gone", V2, 0));
+    assert_int_equal(catalogue_find(catalogue, "gone", &found),
+                     CATALOGUE_UNKNOWN);
+    assert_int_equal(catalogue_find(catalogue, "", &found), CATALOGUE_FOUND);
+    assert_string_equal(found.name, "kept");
+}
+
 static void catalogue_lists_current_versions(void **state) {
     (void)state;
     add("a", V1, 1);
@@ -191,6 +208,7 @@ int main(void) {
         TEST(catalogue_prefers_what_was_put_in_place_last),
         TEST(catalogue_has_retiring_versions_finished_alone),
         TEST(catalogue_unserved_versions_go_when_another_comes),
+        TEST(catalogue_forgets_what_is_taken_away),
         TEST(catalogue_lists_current_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,7 +204,7 @@ static void worker_waits_for_redis_for_a_while(void **state) {
     assert_non_null(strstr(bench.body, "the result could not be stored"));
     private_redis_again(&bench.redis);
     ids[2] = bench_send("ok");
-    bench_expect(JOB_DONE, &ids[2]);
+    bench_expect_at_last(JOB_DONE, &ids[2]);
 }
 
 static void worker_keeps_an_answer_until_redis_is_back(void **state) {
@@ -214,7 +214,35 @@ static void worker_keeps_an_answer_until_redis_is_back(void **state) {
     ids[0] = bench_send("ok");
     usleep(600000);
     private_redis_again(&bench.redis);
-    bench_expect(JOB_DONE, &ids[0]);
+    bench_expect_at_last(JOB_DONE, &ids[0]);
+}
+
+static void worker_wants_no_jobs_while_redis_is_away(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--redis-patience=60s");
+    private_redis_stop(&bench.redis);
+    ids[0] = bench_send("ok");
+    bench_expect(JOB_DRAIN, NULL);
+    assert_true(bench_logged("event=redis-away"));
+    private_redis_again(&bench.redis);
+    bench_expect_at_last(JOB_DONE, &ids[0]);
+    ids[1] = bench_send("ok");
+    bench_expect_at_last(JOB_DONE, &ids[1]);
+}
+
+static void worker_is_ready_once_redis_lets_it_in(void **state) {
+    (void)state;
+    redisContext *admin = redisConnectUnix(bench.redis.socket);
+    assert_non_null(admin);
+    freeReplyObject(redisCommand(admin, "CONFIG SET requirepass secret"));
+    bench_launch("--hands=1");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(bench_receive(), 0);
+    assert_true(bench_logged("event=models-serving"));
+    assert_true(bench_logged("NOAUTH"));
+    freeReplyObject(redisCommand(admin, "CONFIG SET requirepass %s", ""));
+    redisFree(admin);
+    bench_expect(JOB_READY, NULL);
 }
 
 /* ---- starting and ending ------------------------------------------------- */
@@ -305,6 +333,8 @@ int main(int argc, char **argv) {
         BENCH(worker_connects_anew_to_a_silent_front),
         BENCH(worker_waits_for_redis_for_a_while),
         BENCH(worker_keeps_an_answer_until_redis_is_back),
+        BENCH(worker_wants_no_jobs_while_redis_is_away),
+        BENCH(worker_is_ready_once_redis_lets_it_in),
         BENCH(worker_without_a_model_says_which_and_why),
         BENCH(worker_serves_the_models_that_it_can),
         BENCH(worker_finishes_what_runs_before_it_ends),

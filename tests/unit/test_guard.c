@@ -63,6 +63,7 @@ static struct link *join(const struct curve_pair *ours, const char *theirs) {
              FRONT_VERSION);
     assert_non_null(link);
     link_serve(link, advert, 4, &err);
+    link_admit(link, true);
     return link;
 }
 
