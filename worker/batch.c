@@ -84,11 +84,13 @@ struct task *batch_decode_answer(const void *body, size_t size,
     text[len] = 0;
     struct task *task = open[answer.index];
     free(task->answer.text);
-    task->answer = (struct answer){.failed = answer.failed != 0,
-                                   .text = text,
-                                   .len = len,
-                                   .decode_ms = answer.decode_ms,
-                                   .infer_ms = answer.infer_ms,
-                                   .total_ms = answer.total_ms};
+    task->answer =
+        (struct answer){.failed = answer.failed != BATCH_ANSWERED,
+                        .hopeless = answer.failed == BATCH_TOO_MUCH_WORK,
+                        .text = text,
+                        .len = len,
+                        .decode_ms = answer.decode_ms,
+                        .infer_ms = answer.infer_ms,
+                        .total_ms = answer.total_ms};
     return task;
 }

@@ -42,9 +42,15 @@ struct batch_item {
     uint64_t size;      /* of the image */
 };
 
+enum {
+    BATCH_ANSWERED,
+    BATCH_FAILED,        /* this time */
+    BATCH_TOO_MUCH_WORK, /* for good: to decode takes too much processor time */
+};
+
 struct batch_answer {
-    int32_t index; /* in the batch */
-    int32_t failed;
+    int32_t index;  /* in the batch */
+    int32_t failed; /* one of these */
     double decode_ms, infer_ms, total_ms;
 };
 

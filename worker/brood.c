@@ -92,11 +92,13 @@ static void blame(struct task_list *lost, const struct roster_loss *loss,
     task_list_append(&outcome->answered, task);
 }
 
-/* It is not their fault, unless that happens again and again. */
-static void spare(struct task_list *lost, const char *event,
+/* It is not their fault, unless that happens again and again. Those that lost
+ * their hand to a batch mate are not given another. */
+static void spare(struct task_list *lost, bool to_mate, const char *event,
                   struct brood_outcome *outcome) {
     struct task *task;
     while ((task = task_list_take(lost))) {
+        task->alone |= to_mate;
         log_event(LOG_WARN, event, "request", task->header.request, "id",
                   task->header.id.text, NULL);
         if (++task->losses < LOSSES_MAX) {
@@ -130,7 +132,8 @@ static void bury(struct brood *brood, const struct frame_process *hand,
     if (loss.was_new)
         again_postpone(&brood->again, now_ms);
     if (left_by_itself(hand->status) && !loss.why)
-        spare(&lost, "lost-with-hand", outcome);
+        spare(&lost, WEXITSTATUS(hand->status) == HAND_STUCK, "lost-with-hand",
+              outcome);
     else
         blame(&lost, &loss, how, outcome);
 }
@@ -142,7 +145,7 @@ static void bury_all(struct brood *brood, struct brood_outcome *outcome) {
         brood->deaths++;
         roster_remove(brood->roster, pid, &outcome->answered, &lost);
     }
-    spare(&lost, "lost-with-nursery", outcome);
+    spare(&lost, false, "lost-with-nursery", outcome);
 }
 
 /* ---- the nursery --------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "common/document.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/prediction.h"
 #include "worker/batch.h"
 #include "worker/batcher.h"
 #include "worker/crew.h"
@@ -73,7 +74,35 @@ static void end_task(struct foreman *f, struct task *task) {
     task_free(task);
 }
 
+/* What no attempt could do is an answer like any other. */
+static void give_up(const struct foreman *f, struct task *task) {
+    const struct offer *offer = crew_offer(f->crew);
+    struct prediction p = {.id = task->header.id,
+                           .permanent = true,
+                           .image = {.bytes = task->size},
+                           .problem = "image-too-large",
+                           .created_ms = task->header.created_ms,
+                           .completed_ms = clock_wall_ms(),
+                           .attempts = task->header.attempt};
+    int model = crew_find_model(f->crew, id_version(&p.id));
+    p.total_ms = (double)(p.completed_ms - p.created_ms);
+    snprintf(p.model_name, sizeof p.model_name, "%s",
+             model < 0 ? "" : offer->models[model].model.name);
+    snprintf(p.detail, sizeof p.detail,
+             "Decoding the image takes more than %g s of processor time. Send "
+             "a smaller one.",
+             (double)f->settings->decode_timeout_ms / 1000);
+    char *json = prediction_encode(&p);
+    if (!json)
+        return;
+    free(task->answer.text);
+    task->answer = (struct answer){
+        .text = json, .len = strlen(json), .total_ms = p.total_ms};
+}
+
 static void settle(struct foreman *f, struct task *task) {
+    if (task->answer.hopeless)
+        give_up(f, task);
     if (task->answer.failed)
         end_task(f, task);
     else

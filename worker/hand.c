@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DECODE_WAITS 4 /* times the processor time, by the clock */
+
 struct hand {
     const struct shelf *shelf;
     int fd;
@@ -121,18 +123,26 @@ static volatile sig_atomic_t alarm_fd, alarm_image = -1;
 static void on_alarm(int number) {
     static const char why[] = "decoding the image took too long";
     const struct hand hand = {.fd = alarm_fd};
-    struct batch_answer answer = {.index = alarm_image, .failed = 1};
-    (void)number;
+    struct batch_answer answer = {
+        .index = alarm_image,
+        .failed = number == SIGPROF ? BATCH_TOO_MUCH_WORK : BATCH_FAILED};
     if (alarm_image < 0) /* it was done just now */
         return;
     send_answer(&hand, &answer, why, NULL);
     _exit(HAND_STUCK);
 }
 
-static void set_alarm(int64_t ms) {
+static void set_timer(int which, int64_t ms) {
     const struct itimerval once = {
         .it_value = {ms / 1000, (suseconds_t)(ms % 1000 * 1000)}};
-    setitimer(ITIMER_REAL, &once, NULL);
+    setitimer(which, &once, NULL);
+}
+
+/* By processor time, so that an image does not fail because others keep the
+ * machine busy; and by the clock, for what waits and does not work. */
+static void set_alarm(int64_t ms) {
+    set_timer(ITIMER_PROF, ms);
+    set_timer(ITIMER_REAL, ms * DECODE_WAITS);
 }
 
 static void begin_decode(void *context, int image) {
@@ -150,7 +160,8 @@ static void end_decode(void *context) {
 static int arrange_alarm(const struct hand *hand, struct err *err) {
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     alarm_fd = hand->fd;
-    if (sigaction(SIGALRM, &action, NULL) < 0)
+    if (sigaction(SIGALRM, &action, NULL) < 0 ||
+        sigaction(SIGPROF, &action, NULL) < 0)
         return err_set(err, "sigaction: %s", strerror(errno));
     return 0;
 }
@@ -169,12 +180,12 @@ static int answer_one(struct hand *hand, const struct batch *batch, int i,
     if (answer.total_ms < c->decode_ms + c->infer_ms)
         answer.total_ms = c->decode_ms + c->infer_ms;
     if (c->failed && !is_permanent(c->err.problem)) {
-        answer.failed = 1;
+        answer.failed = BATCH_FAILED;
         return send_answer(hand, &answer, c->err.text, err);
     }
     char *json = encode(hand, batch->model, item, c, &answer, now);
     if (!json) {
-        answer.failed = 1;
+        answer.failed = BATCH_FAILED;
         return send_answer(hand, &answer, "no memory for the answer", err);
     }
     int status = send_answer(hand, &answer, json, err);

@@ -8,9 +8,10 @@
  * `fd` is its only link with the world (frame.h, batch.h). It ends with status
  * 0 when the other end is closed, else with one that says why not.
  *
- * An image whose decoding takes longer than --decode-timeout fails: decoders
- * cannot be told to stop, so the hand says so and ends. The others of its batch
- * have no answer then and are tried again by the foreman.
+ * An image whose decoding takes more processor time than --decode-timeout, or
+ * four times that by the clock, fails: decoders cannot be told to stop, so the
+ * hand says so and ends. The others of its batch have no answer then and are
+ * tried again by the foreman.
  */
 #ifndef CONVOY_WORKER_HAND_H
 #define CONVOY_WORKER_HAND_H

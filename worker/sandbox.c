@@ -76,13 +76,14 @@ static int allow_files(scmp_filter_ctx filter, int fd) {
     return status;
 }
 
-/* The alarm that ends a decode, and abort(): a signal to itself alone. */
+/* The alarms that end a decode, and abort(): a signal to itself alone. */
 static int allow_signals(scmp_filter_ctx filter) {
     int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                   SCMP_A0_32(SCMP_CMP_EQ, (unsigned)getpid()));
-    if (status == 0)
+    static const unsigned timers[] = {ITIMER_REAL, ITIMER_PROF};
+    for (size_t i = 0; i < sizeof timers / sizeof *timers && status == 0; i++)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setitimer),
-                                  1, SCMP_A0_32(SCMP_CMP_EQ, ITIMER_REAL));
+                                  1, SCMP_A0_32(SCMP_CMP_EQ, timers[i]));
     return status;
 }
 

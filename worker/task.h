@@ -19,9 +19,10 @@
 
 /* What came of a task. */
 struct answer {
-    bool failed; /* not answered this time: text is the reason, else the JSON
-                    of the stored prediction */
-    char *text;  /* owned, NUL-terminated */
+    bool failed;   /* not answered this time: text is the reason, else the JSON
+                      of the stored prediction */
+    bool hopeless; /* failed, and so it would every time */
+    char *text;    /* owned, NUL-terminated */
     size_t len;
     double decode_ms, infer_ms, total_ms;
 };

@@ -10,6 +10,7 @@
  *     crash     ends the process with SIGSEGV
  *     hang      never comes back
  *     stuck     the same, but while it is decoded
+ *     toil      decodes for ever, and works at it
  *     open      is classified if opening a file is refused, else broken
  *     connect   asks for a socket, which the sandbox punishes
  *     exec      asks for memory to execute, which the sandbox punishes
@@ -207,6 +208,8 @@ static void fake_decode(const struct classifier_run *run,
     run->watch.begin(run->watch.context, i);
     while (image->size >= 5 && memcmp(image->bytes, "stuck", 5) == 0)
         fake_sleep(1000);
+    while (image->size >= 4 && memcmp(image->bytes, "toil", 4) == 0)
+        __asm__ volatile("");
     run->watch.end(run->watch.context);
 }
 

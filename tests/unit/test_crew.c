@@ -73,6 +73,34 @@ static void crew_fails_an_image_whose_decoder_is_stuck(void **state) {
     assert_serves();
 }
 
+static void crew_gives_up_an_image_that_takes_too_much_work(void **state) {
+    (void)state;
+    bench_start("--hands=1", "--batch=8", "--decode-timeout=300ms");
+    send_batch((const char *const[]){"ok", "toil", "ok"}, 3);
+    bench_collect(ids, 4, types);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(types[i], JOB_DONE);
+    struct prediction p = bench_result(&ids[2]);
+    assert_false(p.succeeded);
+    assert_true(p.permanent);
+    assert_string_equal(p.problem, "image-too-large");
+    assert_non_null(strstr(p.detail, "0.3 s of processor time"));
+    prediction_free(&p);
+    assert_serves();
+}
+
+/* Each costs a hand; a sound image loses one of them at most. */
+static void crew_spares_the_mates_of_many_that_are_stuck(void **state) {
+    (void)state;
+    const char *const images[] = {"stuck", "stuck", "stuck", "stuck", "ok"};
+    bench_start("--hands=1", "--batch=8", "--decode-timeout=50ms");
+    send_batch(images, 5);
+    bench_collect(ids, 6, types);
+    for (int i = 1; i < 5; i++)
+        assert_int_equal(types[i], JOB_FAILED);
+    assert_int_equal(types[5], JOB_DONE);
+}
+
 static void crew_survives_a_hand_killed_in_the_middle(void **state) {
     (void)state;
     char text[64];
@@ -164,6 +192,8 @@ int main(int argc, char **argv) {
         BENCH(crew_spares_the_mates_of_a_deadly_image),
         BENCH(crew_ends_a_hand_that_hangs),
         BENCH(crew_fails_an_image_whose_decoder_is_stuck),
+        BENCH(crew_gives_up_an_image_that_takes_too_much_work),
+        BENCH(crew_spares_the_mates_of_many_that_are_stuck),
         BENCH(crew_survives_a_hand_killed_in_the_middle),
         BENCH(crew_survives_the_nursery),
         BENCH(crew_keeps_hands_from_the_outside),
