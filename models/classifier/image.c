@@ -36,6 +36,11 @@ int codec_check_size(const char *format, size_t width, size_t height,
                      struct err *err) {
     if (width == 0 || height == 0)
         return codec_corrupt(err, format, "its header says it has no pixels");
+    if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE)
+        return err_problem(err, "image-too-large",
+                           "the image is %zu x %zu pixels; at most %d a side "
+                           "are accepted",
+                           width, height, IMAGE_MAX_SIDE);
     if (height > IMAGE_MAX_PIXELS || width > IMAGE_MAX_PIXELS / height)
         return err_problem(err, "image-too-large",
                            "the image is %zu x %zu pixels; at most %zu "

@@ -28,6 +28,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define IMAGE_MAX_SIDE                                                         \
+    65535 /* what JPEG and GIF can have; a row of more                         \
+             costs the decoders time and no picture has it */
 #ifndef IMAGE_MAX_PIXELS
 #define IMAGE_MAX_PIXELS ((size_t)64 << 20) /* 64 megapixels, 8192 x 8192 */
 #endif

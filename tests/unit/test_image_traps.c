@@ -163,6 +163,56 @@ static void trap_png_claims_more_than_it_can_hold(void **state) {
     free(png);
 }
 
+static void trap_png_is_one_endless_row(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *png = make_png(1 << 26, 1, 1, 0, 0, (1 << 23) + 1, &size);
+    expect(png, size, (size_t)16 << 20, "image-too-large");
+    free(png);
+}
+
+static void trap_png_is_damaged(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *png = make_png(4, 4, 8, 2, 0, 4 * 13, &size);
+    expect(png, size, (size_t)16 << 20, NULL);
+    for (size_t cut = 33; cut < size; cut++) /* behind the header */
+        expect(png, cut, (size_t)16 << 20, "corrupt-image");
+    png[size - 12 - 4] ^= 1; /* of the checksum of the data */
+    expect(png, size, (size_t)16 << 20, "corrupt-image");
+    free(png);
+}
+
+static __attribute__((noinline)) void fill_stack(void) {
+    volatile uint8_t used[1 << 16];
+    for (size_t i = 0; i < sizeof used; i++)
+        used[i] = 0x5a;
+}
+
+/* Pixels of colour 200, in a palette of one: what was on the stack before must
+ * not show. */
+static void trap_png_names_colours_that_are_not_there(void **state) {
+    (void)state;
+    static const uint8_t rows[] = {0, 200, 200, 200, 200};
+    const uint8_t header[] = {0, 0, 0, 4, 0, 0, 0, 1, 8, 3, 0, 0, 0};
+    const uint8_t black[3] = {0};
+    uint8_t png[256] = "\x89PNG\r\n\x1a\n", packed[64];
+    uLongf packed_size = sizeof packed;
+    size_t size = 8;
+    struct image image = {0};
+    struct err err = {0};
+    assert_int_equal(compress(packed, &packed_size, rows, sizeof rows), Z_OK);
+    size += put_chunk(png + size, "IHDR", header, sizeof header);
+    size += put_chunk(png + size, "PLTE", black, sizeof black);
+    size += put_chunk(png + size, "IDAT", packed, packed_size);
+    size += put_chunk(png + size, "IEND", NULL, 0);
+    fill_stack();
+    assert_int_equal(image_decode(&image, png, size, 0, &err), 0);
+    for (int i = 0; i < 4 * 3; i++)
+        assert_int_equal(image.rgb[i], 255); /* none at all: transparent */
+    image_free(&image);
+}
+
 /* One whose rows are all there but that is too large for the memory at hand. */
 static void trap_png_does_not_fit_into_memory(void **state) {
     (void)state;
@@ -179,52 +229,31 @@ static void trap_png_does_not_fit_into_memory(void **state) {
 /* ---- GIF ----------------------------------------------------------------- */
 
 /* A complete file of one pixel on a canvas; 9 bytes a pixel are decoded to. */
-static void expect_gif(unsigned width, unsigned height, const char *problem) {
-    const uint8_t gif[] = {'G',
-                           'I',
-                           'F',
-                           '8',
-                           '9',
-                           'a',
-                           (uint8_t)width,
-                           (uint8_t)(width >> 8),
-                           (uint8_t)height,
-                           (uint8_t)(height >> 8),
-                           0x80,
-                           0,
-                           0,
-                           0,
-                           0,
-                           0,
-                           255,
-                           255,
-                           255,
-                           0x2c,
-                           0,
-                           0,
-                           0,
-                           0,
-                           1,
-                           0,
-                           1,
-                           0,
-                           0,
-                           2,
-                           2,
-                           0x44,
-                           1,
-                           0,
-                           0x3b};
-    expect(gif, sizeof gif, (size_t)32 << 20, problem);
+/* A canvas of that size, on it a picture that many pixels wide and one high,
+ * with the data of one pixel. */
+static void expect_gif(unsigned width, unsigned height, uint8_t picture,
+                       const char *problem) {
+    uint8_t gif[] = "GIF89a....\x80\0\0\0\0\0\xff\xff\xff"
+                    ",\0\0\0\0.\0\1\0\0\2\2\x44\1\0;";
+    const uint8_t size[] = {(uint8_t)width, (uint8_t)(width >> 8),
+                            (uint8_t)height, (uint8_t)(height >> 8)};
+    memcpy(gif + 6, size, sizeof size);
+    gif[24] = picture;
+    expect(gif, sizeof gif - 1, (size_t)32 << 20, problem);
 }
 
 static void trap_gif_asks_for_gigabytes(void **state) {
     (void)state;
-    expect_gif(65535, 65535, "image-too-large");
-    expect_gif(16384, 16384, "image-too-large");
-    expect_gif(8192, 8192, "corrupt-image");
-    expect_gif(4096, 4096, "corrupt-image");
-    expect_gif(640, 480, NULL);
+    expect_gif(65535, 65535, 1, "image-too-large");
+    expect_gif(16384, 16384, 1, "image-too-large");
+    expect_gif(8192, 8192, 1, "corrupt-image");
+    expect_gif(4096, 4096, 1, "corrupt-image");
+    expect_gif(640, 480, 1, NULL);
+}
+
+static void trap_gif_has_too_few_codes(void **state) {
+    (void)state;
+    expect_gif(640, 480, 2, "corrupt-image");
 }
 
 /* ---- JPEG ---------------------------------------------------------------- */
@@ -306,8 +335,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trap_png_inflates_to_258_megabytes),
         cmocka_unit_test(trap_png_claims_more_than_it_can_hold),
+        cmocka_unit_test(trap_png_is_one_endless_row),
+        cmocka_unit_test(trap_png_is_damaged),
+        cmocka_unit_test(trap_png_names_colours_that_are_not_there),
         cmocka_unit_test(trap_png_does_not_fit_into_memory),
         cmocka_unit_test(trap_gif_asks_for_gigabytes),
+        cmocka_unit_test(trap_gif_has_too_few_codes),
         cmocka_unit_test(trap_jpeg_has_hundreds_of_scans),
         cmocka_unit_test(trap_jpeg_is_a_header_alone),
         cmocka_unit_test(trap_bmp_claims_what_is_not_there),
