@@ -24,7 +24,9 @@
 
 #include <stdint.h>
 
-#define LEASES_FAILURE_TTL_S 60 /* of a failure that lies in the service */
+/* Of a failure that lies in the service: for whoever asks later; it is replaced
+ * where the image is sent again. */
+#define LEASES_FAILURE_TTL_S 86400
 
 struct leases_options {
     const char *redis;

@@ -1,6 +1,7 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/confine.h"
+#include "common/descriptors.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "fcgi/request.h"
@@ -43,7 +44,7 @@ static enum options_result read_settings(struct settings *s, int argc,
         {"id-secret", "FILE", OPTION_TEXT, &s->id_secret, 0, 0,
          "makes ids that nobody outside can compute; 16 bytes or more"},
         {"threads", "N", OPTION_INT, &s->threads, 2, 4096,
-         "requests at a time; half of them may wait for an answer"},
+         "connections of nginx at a time; a quarter may wait for an answer"},
         {"max-image", "SIZE", OPTION_SIZE, &s->image_bytes, 1, 64 * MIB,
          "largest image"},
         {"max-body", "SIZE", OPTION_SIZE, &s->body_bytes, 1, 1024 * MIB,
@@ -245,7 +246,7 @@ static int run(const struct settings *s, struct err *err) {
                    .wait_ms = s->wait_ms,
                    .lease_ms = s->lease_ms},
         .catalogue = catalogue_open(),
-        .waiters = waiters_open(s->threads / 2),
+        .waiters = waiters_open(s->threads > 4 ? s->threads / 4 : 1),
         .metrics = metrics_open(),
         .id_secret = *s->id_secret ? &id_secret : NULL,
         .started_ms = clock_wall_ms(),
@@ -283,7 +284,7 @@ int main(int argc, char **argv) {
         .curve_workers = "",
         .id_secret = "",
         .log_level = "info",
-        .threads = 64,
+        .threads = 128,
         .images = 32,
         .pending = 1024,
         .attempts = 3,
@@ -315,7 +316,8 @@ int main(int argc, char **argv) {
     tune_memory();
     log_open("convoy-fcgi", (enum log_level)level);
 
-    if (confine(CONFINE_FRONT, &err) < 0 ||
+    if (descriptors_allow(2 * settings.threads + 128, &err) < 0 ||
+        confine(CONFINE_FRONT, &err) < 0 ||
         run_with_login(&settings, &err) < 0) {
         log_event(LOG_ERROR, "failed", "error", err.text, NULL);
         return 1;

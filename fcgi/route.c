@@ -8,9 +8,10 @@
 static const struct row {
     const char *method, *path;
     void (*handle)(struct call *);
-    bool own_pages_only; /* changes something that only an admin may */
+    bool own_pages_only; /* changes something or makes work: not for a form on
+                            a page of another site */
 } rows[] = {
-    {"POST", "/api/v1/predictions", submit_predictions},
+    {"POST", "/api/v1/predictions", submit_predictions, true},
     {"GET", "/api/v1/predictions/{}", show_prediction},
     {"DELETE", "/api/v1/predictions/{}", forget_prediction, true},
     {"GET", "/api/v1/predictions/{}/heatmap.png", show_heatmap},

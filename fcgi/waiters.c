@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-/* One list for all: it is never longer than half of the threads. */
+/* One list for all: it is never longer than a quarter of the threads. */
 struct waiters {
     pthread_mutex_t mutex;
     struct waiter *first;

@@ -14,7 +14,7 @@
  *
  * A wake-up says that it is worth looking; with a result it saves the look.
  * What another front dispatches wakes nobody here, so wait in slices. Only so
- * many may wait at a time (half of the threads), so that the rest goes on
+ * many may wait at a time (a quarter of the threads), so that the rest goes on
  * answering. Safe from any thread.
  */
 #ifndef CONVOY_WAITERS_H

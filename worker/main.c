@@ -5,6 +5,7 @@
  */
 #include "common/confine.h"
 #include "common/curve.h"
+#include "common/descriptors.h"
 #include "models/classifier/classifier.h"
 #include "worker/foreman.h"
 #include "worker/nursery.h"
@@ -59,7 +60,8 @@ int main(int argc, char **argv) {
     log_open("convoy-worker", settings.log_level);
     if (nursery)
         return nursery_run(&settings);
-    if (confine(CONFINE_FOREMAN, &err) == 0 &&
+    if (descriptors_allow(2 * settings.hands + 64, &err) == 0 &&
+        confine(CONFINE_FOREMAN, &err) == 0 &&
         foreman_run(&settings, argv, &err) == 0)
         return 0;
     log_event(LOG_ERROR, "failed", "reason", err.text, NULL);

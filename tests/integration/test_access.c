@@ -71,6 +71,13 @@ static void access_is_not_for_pages_of_other_sites(void **state) {
     assert_int_equal(STATUS(.method = "DELETE", .path = UNKNOWN,
                             .headers = {"Origin: http://evil.example"}),
                      403);
+    http(&(struct request){.path = "/api/v1/predictions",
+                           .headers = {"Sec-Fetch-Site: cross-site"},
+                           .body = "form",
+                           .size = 4},
+         &reply);
+    assert_problem(&reply, 403, "cross-site");
+    reply_free(&reply);
 }
 
 /* ---- forgetting ---------------------------------------------------------- */

@@ -149,6 +149,28 @@ static void fault_redis_away(void **state) {
     picture_free(&kept);
 }
 
+/* nginx keeps what it has served for 10 s, and no longer. */
+static void fault_forgotten_is_not_served_without_redis(void **state) {
+    (void)state;
+    struct reply reply;
+    char path[256];
+    predict_new(path, sizeof path);
+    for (int i = 0; i < 2; i++) {
+        http_get(path, &reply);
+        assert_int_equal(reply.status, 200);
+        reply_free(&reply);
+    }
+    http(&(struct request){.method = "DELETE", .path = path}, &reply);
+    assert_int_equal(reply.status, 204);
+    reply_free(&reply);
+    sleep(11);
+    stack_signal("redis", SIGSTOP);
+    http_get(path, &reply);
+    stack_signal("redis", SIGCONT);
+    assert_problem(&reply, 503, "store-unavailable");
+    reply_free(&reply);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     stack_enter(argv);
@@ -158,6 +180,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(fault_front_killed_after_accepting),
         cmocka_unit_test(fault_front_and_worker_killed),
         cmocka_unit_test(fault_redis_away),
+        cmocka_unit_test(fault_forgotten_is_not_served_without_redis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
