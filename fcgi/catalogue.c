@@ -84,8 +84,9 @@ static struct entry *default_entry(const struct catalogue *catalogue) {
         int rank = 2 * (e->model.is_default != 0) + (e->workers > 0);
         if (rank < best || current(catalogue, e->model.name) != e)
             continue;
-        /* Among equals: of those called default the newest, else the first. */
-        if (rank == best && e->model.is_default)
+        /* Workers that differ: all fronts are to choose alike, whoever came
+         * first. */
+        if (rank == best && strcmp(e->model.name, found->model.name) > 0)
             continue;
         found = e;
         best = rank;

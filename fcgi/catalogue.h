@@ -58,9 +58,9 @@ enum catalogue_answer {
     CATALOGUE_FOUND,
 };
 
-/* "" is the default model: the one that a worker calls so, else the one that
- * came first, of the served ones. The default does not change because its
- * workers are away for a moment. */
+/* "" is the default model: of those that a worker calls so, else of all, and of
+ * these of the served ones, the first by name. The default does not change
+ * because its workers are away for a moment. */
 enum catalogue_answer catalogue_find(struct catalogue *catalogue,
                                      const char *name,
                                      struct catalogue_model *model);

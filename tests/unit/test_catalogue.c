@@ -105,6 +105,9 @@ static void catalogue_default_is_what_a_worker_calls_so(void **state) {
     assert_found("", "c", V1, 1);
     drop("c", V1);
     assert_found("", "c", V1, 0); /* another model is no answer */
+    add("b", V2, 1);
+    add("d", V1, 1); /* by another worker, which has come later */
+    assert_found("", "b", V2, 1);
 }
 
 static void catalogue_name_stands_for_the_newest_version(void **state) {
