@@ -32,6 +32,7 @@ static const struct problem rows[] = {
     {"worker-failed", "Worker failed", 500, 0},
     {"no-worker", "No worker is ready", 503, 5},
     {"queue-full", "Queue full", 503, 5},
+    {"image-lost", "Image lost", 503, 1},
     {"store-unavailable", "Store unavailable", 503, 5},
     {"not-ready", "Not ready", 503, 5},
 };

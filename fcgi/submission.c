@@ -312,9 +312,9 @@ static int wait_for_entry(struct submission *submission, struct entry *entry) {
     if (state.kind == STORE_PENDING) {
         entry->processing = state.attempts > 0;
     } else if (state.kind != STORE_RESULT) {
-        err_problem(&entry->err, "unknown-prediction",
-                    "This image was forgotten while it was waited for. Send "
-                    "it again.");
+        err_problem(&entry->err, "image-lost",
+                    "The image is not there any more: somebody had it "
+                    "forgotten, or Redis lost it. Send it again.");
         entry->outcome = REFUSED;
     } else if (answer_ended(state.json, state.json_len, submission->top_k,
                             &entry->answer, &entry->err) < 0) {

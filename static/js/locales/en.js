@@ -151,6 +151,7 @@ export default {
   'problem.queue-full': 'The service is busy.',
   'problem.no-worker': 'No network is ready to answer yet.',
   'problem.store-unavailable': 'The service cannot reach its memory right now.',
+  'problem.image-lost': 'The service has lost this image; send it again.',
   'problem.front-unavailable': 'The service is starting or overloaded.',
   'problem.unknown-model': 'The service no longer has this model.',
   'problem.no-image': 'No image arrived.',

@@ -158,6 +158,7 @@ export default {
   'problem.queue-full': 'Сервис занят.',
   'problem.no-worker': 'Ни одна сеть ещё не готова отвечать.',
   'problem.store-unavailable': 'Сервис сейчас не может обратиться к своей памяти.',
+  'problem.image-lost': 'Сервис потерял эту картинку; отправьте её ещё раз.',
   'problem.front-unavailable': 'Сервис запускается или перегружен.',
   'problem.unknown-model': 'Этой модели у сервиса больше нет.',
   'problem.no-image': 'Картинка не дошла.',
