@@ -31,13 +31,15 @@ export class Knowledge {
 
   // Name of the model to ask, or null for the service's default.
   get chosen() {
-    return this.#nodes.chooser.hidden ? null : this.#nodes.select.value;
+    if (!this.#nodes.chooser.hidden) return this.#nodes.select.value;
+    const model = this.#models.default;
+    return model && !model.default ? model.name : null;
   }
 
   draw() {
     const { sentence, labels, more, all } = this.#nodes;
     this.#drawChooser();
-    const model = this.#models.find(this.chosen);
+    const model = this.#models.ready ? this.#models.find(this.chosen) : null;
     const names = model?.labels ?? [];
     const few = names.length <= SHOWN;
     sentence.textContent = model ? t('knows', { n: names.length }) : this.#excuse();
@@ -49,16 +51,16 @@ export class Knowledge {
   }
 
   #excuse() {
-    if (this.#models.loaded && !this.#models.problem) return t('models-none');
-    const { problem } = this.#models;
-    if (!problem) return t('models-loading');
+    const { loaded, problem } = this.#models;
+    if (!problem) return t(loaded ? 'models-none' : 'models-loading');
     return t(problem.slug === 'no-worker' ? 'models-none' : 'models-lost');
   }
 
   #drawChooser() {
     const { chooser, select } = this.#nodes;
     const { choices } = this.#models;
-    const wanted = select.value || this.#models.default?.name;
+    const kept = choices.some(({ name }) => name === select.value);
+    const wanted = kept ? select.value : this.#models.default?.name;
     const options = choices.map(({ name }) => new Option(name, name, false, name === wanted));
     select.replaceChildren(...options);
     chooser.hidden = choices.length < 2;

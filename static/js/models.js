@@ -1,13 +1,15 @@
-// models: what the service can answer with, asked again while it is not there.
+// models: what the service can answer with, asked again while that is nothing.
 //
 //     await models.refresh();
-//     models.list, models.version(name), models.problem
+//     models.ready, models.choices, models.version(name), models.problem
 //     models.addEventListener('change', draw);
 
 import { getModels } from './api.js';
 
 const FRESH = 60_000; // ms; a service takes new models in without a restart
 const AGAIN = 3000; // ms, where it does not say
+
+const isServed = (model) => model.workers > 0;
 
 export class Models extends EventTarget {
   list = [];
@@ -17,18 +19,26 @@ export class Models extends EventTarget {
   #asked = 0;
   #timer = 0;
 
-  get default() {
-    return this.list.find((model) => model.default) ?? this.list[0] ?? null;
+  // What a visitor may choose from: what workers serve, or all while none does;
+  // not the variants that explain others.
+  get choices() {
+    const models = this.list.filter((model) => !model.explains);
+    const served = models.filter(isServed);
+    return served.length ? served : models;
   }
 
-  // What a visitor may choose from: not the variants that explain others.
-  get choices() {
-    return this.list.filter((model) => !model.explains);
+  // The one to ask where nothing was chosen.
+  get default() {
+    return this.choices.find((model) => model.default) ?? this.choices[0] ?? null;
+  }
+
+  get ready() {
+    return this.choices.some(isServed);
   }
 
   // Name of the model that finds maps for one that has none, or null.
   explainer(name) {
-    return this.list.find((model) => model.explains === name)?.name ?? null;
+    return this.list.find((model) => model.explains === name && isServed(model))?.name ?? null;
   }
 
   find(name) {
@@ -49,7 +59,7 @@ export class Models extends EventTarget {
     } catch (problem) {
       this.problem = problem;
     }
-    if (this.problem || this.list.length === 0) {
+    if (this.problem || !this.ready) {
       this.#timer = setTimeout(() => this.refresh(), this.problem?.retryAfter ?? AGAIN);
     }
     this.dispatchEvent(new Event('change'));

@@ -394,6 +394,23 @@ describe('models', () => {
     assert.equal(mock.count('POST', /\?model=mobilenet$/), 1);
     assert.equal(await part(page, 'model').innerText(), 'mobilenet');
   }, { mock: (mock) => { mock.models = [MODEL, LARGE]; } }));
+
+  test('that no worker serves are waited for', () => visit(async (page, mock) => {
+    mock.models = [{ ...MODEL, workers: 0 }];
+    await page.reload();
+    await page.getByText('No network is ready yet').waitFor();
+    assert.equal(await page.locator('#labels li').count(), 0);
+    mock.models = [MODEL];
+    await page.getByText('It knows 10 things').waitFor();
+  }));
+
+  test('that no worker serves are not offered beside others, nor asked', () => visit(async (page, mock) => {
+    assert.equal(await page.locator('#chooser').isVisible(), false);
+    assert.match(await page.locator('#knows').innerText(), /1,000/);
+    await drop(page, [image(51)]);
+    await card(page, 'succeeded').waitFor();
+    assert.equal(mock.count('POST', /\?model=mobilenet$/), 1);
+  }, { mock: (mock) => { mock.models = [{ ...MODEL, workers: 0 }, LARGE]; } }));
 });
 
 describe('languages', () => {
