@@ -17,25 +17,33 @@ function startPickers({ choose, photograph, picker, camera }, onFiles) {
 
 function startDrop(onFiles, onNothing) {
   let depth = 0; // dragenter and dragleave come for every element inside
+  let ours = false; // what is dragged is of this page, a link or marked text
   const show = (dragging) => document.body.classList.toggle('dragging', dragging);
   const end = () => {
     depth = 0;
     show(false);
   };
-  window.addEventListener('dragenter', () => show(++depth > 0));
-  window.addEventListener('dragleave', () => show(--depth > 0));
+  const holdsFiles = (event) => !ours && event.dataTransfer.types.includes('Files');
+  window.addEventListener('dragstart', () => { ours = true; });
+  window.addEventListener('dragenter', (event) => show(++depth > 0 && holdsFiles(event)));
+  window.addEventListener('dragleave', (event) => show(--depth > 0 && holdsFiles(event)));
   window.addEventListener('dragover', (event) => {
+    if (ours) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = 'copy';
   });
   window.addEventListener('drop', (event) => {
     event.preventDefault(); // or the browser leaves for the file
+    if (ours) return;
     end();
     const files = [...event.dataTransfer.files];
     if (files.length) onFiles(files);
     else onNothing();
   });
-  window.addEventListener('dragend', end);
+  window.addEventListener('dragend', () => {
+    ours = false;
+    end();
+  });
 }
 
 function startPaste(onFiles) {
