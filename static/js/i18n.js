@@ -12,6 +12,8 @@ import ru from './locales/ru.js';
 
 const LOCALES = { en, ru };
 const KEY = 'convoy.language';
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
 
 let language = 'en';
 
@@ -56,19 +58,18 @@ export function formatNumber(value, digits = 0) {
 }
 
 export function formatPercent(share) {
-  const digits = share > 0.9995 || share < 0.0005 ? 0 : 1;
   if (share > 0 && share < 0.0005) return '< ' + formatPercent(0.001);
+  if (share < 1 && share >= 0.9995) return '> ' + formatPercent(0.999);
+  const digits = share === 0 || share === 1 ? 0 : 1;
   return new Intl.NumberFormat(language, {
     style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits,
   }).format(share);
 }
 
 export function formatBytes(bytes) {
-  const [unit, divisor] = bytes < 1e6 ? ['kilobyte', 1e3] : ['megabyte', 1e6];
+  const [unit, divisor] = bytes < MIB ? ['kib', KIB] : ['mib', MIB];
   const value = bytes / divisor;
-  return new Intl.NumberFormat(language, {
-    style: 'unit', unit, maximumFractionDigits: value < 10 ? 1 : 0,
-  }).format(value);
+  return t(unit, { value: formatNumber(value, value < 10 ? 1 : 0) });
 }
 
 export function formatDuration(ms) {
@@ -76,6 +77,11 @@ export function formatDuration(ms) {
   return new Intl.NumberFormat(language, {
     style: 'unit', unit, maximumFractionDigits: value < 10 ? 1 : 0,
   }).format(value);
+}
+
+// at: a Date or what makes one.
+export function formatTime(at) {
+  return new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
 export function translate(root) {

@@ -92,6 +92,8 @@ test('a prediction is forgotten by two presses, not by one', () => visit(async (
   await page.waitForFunction(() => document.querySelectorAll('#predictions tbody tr').length === 3);
   assert.equal(mock.count('DELETE', /\/c{64}-/), 1);
   assert.match(await page.locator('#announcer').innerText(), /forgotten/);
+  const heir = rows(page, 'predictions').nth(1).getByRole('button', { name: /^Forget cat, .*2026/ });
+  await page.waitForFunction((button) => document.activeElement === button, await heir.elementHandle());
 }));
 
 test('a second press that comes late forgets nothing', () => visit(async (page, mock) => {
@@ -109,9 +111,30 @@ test('a service that is away is said, and tried again', () => visit(async (page,
   await page.locator('#notice').waitFor({ state: 'hidden' });
 }));
 
-test('without Redis the state is shown all the same', () => visit(async (page) => {
+test('what is old is said to be so, in words', () => visit(async (page, mock) => {
+  await rows(page, 'predictions').first().waitFor();
+  mock.next('GET /api/v1/admin/predictions', (_, response) => problem(response, 503, 'store-unavailable'));
+  await page.locator('#predictions-old', { hasText: /As of .*20\d\d/ }).waitFor();
+  assert.equal(await page.locator('#state-old').isVisible(), false);
+  await page.locator('#predictions-old').waitFor({ state: 'hidden' });
+  mock.next(STATE, (_, response) => problem(response, 503, 'front-unavailable'));
+  await page.locator('#state-old', { hasText: 'As of' }).waitFor();
+}));
+
+test('a model without workers is marked', () => visit(async (page) => {
+  await page.locator('#models .mark.bad', { hasText: 'no worker' }).waitFor();
+  assert.match(await page.locator('.tile').last().innerText(), /; 1 retry$/);
+}, {
+  mock: (mock) => {
+    const { models: [model], totals } = makeState();
+    mock.state = () => makeState({ models: [{ ...model, workers: 0 }], totals: { ...totals, retries: 1 } });
+  },
+}));
+
+test('without Redis the state is shown all the same, and nothing called old that is not', () => visit(async (page) => {
   await page.getByText('Redis does not answer').waitFor();
   assert.equal(await rows(page, 'workers').count(), 2);
+  assert.equal(await page.getByText(/^As of/).count(), 0);
 }, {
   mock: (mock) => {
     mock.state = () => makeState({ redis: false, queue: { queued: 0, in_flight: 0, pending: 0, oldest_ms: 0 } });

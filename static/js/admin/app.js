@@ -1,10 +1,11 @@
 // app: the admin page. It asks every two seconds while somebody looks.
 
 import { Announcer } from '../announcer.js';
-import { currentLanguage, startLanguage, t } from '../i18n.js';
+import { formatTime, startLanguage, t } from '../i18n.js';
 import { problemWords } from '../words.js';
 import { forget, getRecent, getState } from './api.js';
 import { redraw } from './dom.js';
+import { Feed } from './feed.js';
 import { makeModels, makePredictions, makeRefusals, makeWorkers } from './lists.js';
 import { Rates } from './rates.js';
 import { makeTiles } from './tiles.js';
@@ -15,40 +16,43 @@ const SURE_FOR = 6000; // ms in which the second press must come
 const node = (id) => document.getElementById(id);
 const rates = new Rates();
 const announcer = new Announcer(node('announcer'));
-let state = null;
-let predictions = null; // null: not known yet
-let problem = null;
+const state = new Feed(getState);
+const predictions = new Feed(getRecent); // the state is there without Redis, these are not
+let refusal = null; // why the last press did nothing
 let doomed = null; // the id whose button was pressed once
 let timer = 0;
 
 function draw() {
-  document.querySelector('main').classList.toggle('stale', Boolean(problem && state));
-  node('notice').hidden = !problem;
-  if (problem) node('notice').textContent = problemWords(problem);
-  if (!state) return;
-  const since = new Date(state.started_at).toLocaleString(currentLanguage());
-  node('since').textContent = t('admin-since', { version: state.version, since });
-  node('tiles').replaceChildren(...makeTiles(state, rates));
-  redraw(node('workers'), makeWorkers(state));
-  redraw(node('models'), makeModels(state));
-  redraw(node('refusals'), makeRefusals(state));
-  if (predictions) redraw(node('predictions'), makePredictions(predictions, doomed));
+  const problem = refusal ?? state.problem ?? predictions.problem;
+  say('notice', problem && problemWords(problem));
+  say('state-old', state.old && t('admin-old', { time: formatTime(state.old) }));
+  say('predictions-old', predictions.old && t('admin-old', { time: formatTime(predictions.old) }));
+  if (state.value) drawState(state.value);
+  if (predictions.value) redraw(node('predictions'), makePredictions(predictions.value, doomed));
 }
 
-// The state is there without Redis, too; the predictions are not.
+// Said once, however often it is drawn: the notice is read out.
+function say(id, words) {
+  node(id).hidden = !words;
+  if (node(id).textContent !== (words ?? '')) node(id).textContent = words ?? '';
+}
+
+function drawState(now) {
+  say('since', t('admin-since', { version: now.version, since: formatTime(now.started_at) }));
+  node('tiles').replaceChildren(...makeTiles(now, rates));
+  redraw(node('workers'), makeWorkers(now));
+  redraw(node('models'), makeModels(now));
+  redraw(node('refusals'), makeRefusals(now));
+}
+
 async function refresh() {
   clearTimeout(timer);
-  try {
-    state = await getState();
-    rates.add(state);
-    predictions = await getRecent();
-    problem = null;
-  } catch (error) {
-    problem = error;
-  }
+  await Promise.all([state.refresh(), predictions.refresh()]);
+  if (!state.problem) rates.add(state.value);
+  refusal = null;
   draw();
   clearTimeout(timer);
-  const pause = Math.max(EVERY, problem?.retryAfter ?? 0);
+  const pause = Math.max(EVERY, state.problem?.retryAfter ?? 0);
   if (!document.hidden) timer = setTimeout(refresh, pause);
 }
 
@@ -66,10 +70,10 @@ async function press(id) {
   doomed = null;
   try {
     await forget(id);
-    predictions = predictions.filter((prediction) => prediction.id !== id);
+    predictions.value = predictions.value.filter((prediction) => prediction.id !== id);
     announcer.say(t('admin-forgotten'));
   } catch (error) {
-    problem = error;
+    refusal = error;
   }
   draw();
 }

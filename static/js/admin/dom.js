@@ -32,11 +32,16 @@ export function table(label, columns, rows) {
 }
 
 // Replaces what is in the region where that has changed, so that what a person
-// reads, marks or tabs through stays.
+// reads, marks or tabs through stays. Where a button has gone that had the focus,
+// what is in its place has it now.
 export function redraw(region, node) {
   if (region.childElementCount === 1 && region.firstElementChild.isEqualNode(node)) return;
-  const at = document.activeElement;
-  const key = region.contains(at) ? at.dataset.key : null;
+  const keyed = () => [...region.querySelectorAll('[data-key]')];
+  const at = keyed().indexOf(document.activeElement);
+  const key = document.activeElement.dataset.key;
   region.replaceChildren(node);
-  if (key) region.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  if (at < 0) return;
+  const now = keyed();
+  const heir = now.find((each) => each.dataset.key === key) ?? now[Math.min(at, now.length - 1)];
+  (heir ?? region.closest('[tabindex]'))?.focus();
 }

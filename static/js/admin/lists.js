@@ -1,6 +1,6 @@
 // lists: workers, models and recent predictions as tables.
 
-import { currentLanguage, formatBytes, formatDuration, formatNumber, formatPercent, t } from '../i18n.js';
+import { formatBytes, formatDuration, formatNumber, formatPercent, formatTime, t } from '../i18n.js';
 import { problemWords, shortLabel } from '../words.js';
 import { problemFrom } from '../api.js';
 import { el, table } from './dom.js';
@@ -10,7 +10,6 @@ const SILENT = 3000; // ms; a worker says something every second
 const empty = (key) => el('p', {}, t(key));
 const mark = (words, kind = '') => el('span', { className: `mark ${kind}` }, words);
 const version = (text) => el('span', { className: 'version' }, text);
-const clock = (text) => new Date(text).toLocaleTimeString(currentLanguage());
 
 // ---- workers ----
 
@@ -47,7 +46,7 @@ export function makeModels({ models }) {
     { title: t('admin-name'), cell: (model) => [`${model.name} `, model.default ? mark(t('admin-default')) : ''] },
     { title: t('admin-version'), cell: (model) => [version(model.version), ' ', model.current ? '' : mark(t('admin-former'))] },
     { title: t('admin-labels'), className: 'number', cell: ({ labels }) => formatNumber(labels) },
-    { title: t('admin-workers'), className: 'number', cell: ({ workers }) => formatNumber(workers) },
+    { title: t('admin-workers'), className: 'number', cell: ({ workers }) => (workers ? formatNumber(workers) : mark(t('admin-unserved'), 'bad')) },
   ], models);
 }
 
@@ -61,12 +60,16 @@ export function makeRefusals({ workers }) {
 
 // ---- predictions ----
 
+function answerWords({ status, error, predictions }) {
+  return status === 'succeeded' ? shortLabel(predictions[0].label) : problemWords(problemFrom(error));
+}
+
 function answer(prediction) {
-  if (prediction.status !== 'succeeded') return mark(problemWords(problemFrom(prediction.error)), 'bad');
-  const { label, score } = prediction.predictions[0];
+  if (prediction.status !== 'succeeded') return mark(answerWords(prediction), 'bad');
+  const { score } = prediction.predictions[0];
   const bar = el('i');
   bar.style.setProperty('--score', score);
-  return el('div', { className: 'score' }, el('span', {}, shortLabel(label)), el('span', {}, formatPercent(score)), bar);
+  return el('div', { className: 'score' }, el('span', {}, answerWords(prediction)), el('span', {}, formatPercent(score)), bar);
 }
 
 function image({ image: { format, width, height, bytes } }) {
@@ -75,20 +78,23 @@ function image({ image: { format, width, height, bytes } }) {
 }
 
 // Two presses, so that none is forgotten by mistake.
-function forgetButton(id, sure) {
+function forgetButton(prediction, sure) {
+  const { id, completed_at: at } = prediction;
+  const words = t(sure ? 'admin-forget-sure' : 'admin-forget');
   return el('button', {
     type: 'button', className: sure ? 'secondary sure' : 'quiet', 'data-key': id, 'data-forget': id,
-  }, t(sure ? 'admin-forget-sure' : 'admin-forget'));
+    'aria-label': `${words} ${answerWords(prediction)}, ${formatTime(at)}`,
+  }, words);
 }
 
 export function makePredictions(predictions, doomed) {
   if (predictions.length === 0) return empty('admin-no-predictions');
   return table(t('admin-recent'), [
     { title: t('admin-answer'), cell: answer },
-    { title: t('admin-time'), cell: (prediction) => clock(prediction.completed_at) },
+    { title: t('admin-time'), cell: ({ completed_at: at }) => formatTime(at) },
     { title: t('image'), cell: image },
     { title: t('model'), cell: (prediction) => prediction.model.name },
     { title: t('took'), className: 'number', cell: ({ timings }) => formatDuration(timings.total_ms) },
-    { hidden: t('admin-forget'), className: 'forget', cell: ({ id }) => forgetButton(id, id === doomed) },
+    { hidden: t('admin-forget'), className: 'forget', cell: (prediction) => forgetButton(prediction, prediction.id === doomed) },
   ], predictions);
 }

@@ -43,7 +43,7 @@ export function makeTiles(state, rates) {
     tile(t('admin-hands'), formatNumber(hands), t('admin-workers-n', { n: workers.length }),
       { bad: workers.length === 0 }),
     tile(t('admin-failures'), formatNumber(totals.failed),
-      ended ? t('admin-failures-more', { share: formatPercent(totals.failed / ended), retries: totals.retries })
-        : t('admin-retries', { n: totals.retries })),
+      [ended ? t('admin-of-ended', { share: formatPercent(totals.failed / ended) }) : '', t('admin-retries', { n: totals.retries })]
+        .filter(Boolean).join('; ')),
   ];
 }
