@@ -2,10 +2,11 @@
 
 import { Announcer } from './announcer.js';
 import { Card } from './card.js';
-import { startLanguage, t } from './i18n.js';
+import { formatBytes, startLanguage, t } from './i18n.js';
 import { startIntake } from './intake.js';
 import { Knowledge } from './knowledge.js';
 import { Lanes } from './lanes.js';
+import { imageLimit } from './limit.js';
 import { Models } from './models.js';
 import { Submission } from './submission.js';
 import { outcomeWords, problemWords } from './words.js';
@@ -26,6 +27,10 @@ function showFilled() {
   byId('results').hidden = cards.size === 0;
   byId('clear').hidden = cards.size < 2;
   byId('drop-title').textContent = t(cards.size ? 'drop-more' : touch.matches ? 'touch-title' : 'drop-here');
+}
+
+function showLimit() {
+  byId('formats').textContent = t('formats', { limit: formatBytes(imageLimit()) });
 }
 
 function removeCard(card) {
@@ -96,8 +101,10 @@ function goOnOnline() {
 }
 
 announcer = new Announcer(byId('announcer'));
+document.addEventListener('limitchange', showLimit);
 document.addEventListener('languagechange', () => {
   showFilled();
+  showLimit();
   for (const card of cards) card.draw();
 });
 startLanguage();
@@ -110,6 +117,9 @@ startIntake({
   picker: byId('picker'), camera: byId('camera'),
 }, { onFiles: addFiles, onNothing: showNoFiles });
 startExample();
-byId('clear').addEventListener('click', () => [...cards].forEach(removeCard));
+byId('clear').addEventListener('click', () => {
+  [...cards].forEach(removeCard);
+  byId('choose').focus();
+});
 window.addEventListener('online', goOnOnline);
 models.refresh();

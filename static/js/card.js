@@ -4,11 +4,14 @@
 import { makeBars } from './bars.js';
 import { Heatmap } from './heatmap.js';
 import { formatBytes, formatDuration, formatPercent, t, translate } from './i18n.js';
+import { remedies } from './remedies.js';
 import { canShrink, shrink } from './shrink.js';
 import { confidenceWords, problemWords, shortLabel, stateWords } from './words.js';
 
 const TINY = 128; // pixels; below it, a picture is shown with its pixels square
-const SHRINKABLE = ['too-large', 'image-too-large', 'unsupported-image-type', 'unsupported-image', 'heic'];
+const TICK = 250; // ms; what counts seconds is looked at so often
+
+let count = 0; // cards are named by an element with an id
 
 export class Card {
   #submission;
@@ -17,7 +20,7 @@ export class Card {
   #heatmap;
   #chosen = null; // index of the label whose map is shown
   #mapTrouble = null; // key of the words
-  #countdown = 0;
+  #ticker = 0;
   #shrinkable = false;
   #drawn = null; // prediction that the bars show, and the language
 
@@ -29,6 +32,8 @@ export class Card {
     for (const node of this.element.querySelectorAll('[data-part]')) {
       this.#parts[node.dataset.part] = node;
     }
+    this.#parts.name.id = `card-${++count}`;
+    this.element.setAttribute('aria-labelledby', this.#parts.name.id);
     this.#heatmap = new Heatmap(this.#parts.map);
     this.#showPhoto();
     this.#listen(opacity, onRemove);
@@ -40,7 +45,7 @@ export class Card {
   }
 
   remove() {
-    clearInterval(this.#countdown);
+    clearInterval(this.#ticker);
     this.#submission.cancel();
     this.#heatmap.free();
     URL.revokeObjectURL(this.#photoUrl);
@@ -98,13 +103,22 @@ export class Card {
   // ---- drawing ----
 
   draw() {
+    const at = document.activeElement;
+    const inside = this.element.contains(at);
+    this.#drawParts();
+    if (inside && at.getClientRects().length === 0) this.element.focus();
+  }
+
+  #drawParts() {
     const { state, file } = this.#submission;
-    const { name, remove } = this.#parts;
+    const { name, remove, fadename } = this.#parts;
     const running = !this.#submission.ended && state !== 'paused';
     translate(this.element);
     this.element.dataset.state = running ? 'running' : state;
     name.textContent = file.name || t('pasted-name');
     remove.setAttribute('aria-label', t('remove', { name: name.textContent }));
+    fadename.textContent = t('activation-map', { name: name.textContent });
+    clearInterval(this.#ticker);
     this.#drawProgress(running);
     this.#drawTrouble(state);
     this.#drawAnswer(state === 'succeeded');
@@ -114,7 +128,7 @@ export class Card {
     const { running: box, state, progress } = this.#parts;
     box.hidden = !running;
     if (!running) return;
-    state.textContent = stateWords(this.#submission);
+    this.#tick(() => { state.textContent = stateWords(this.#submission); });
     if (this.#submission.state === 'uploading') progress.value = this.#submission.progress;
     else progress.removeAttribute('value');
   }
@@ -124,30 +138,32 @@ export class Card {
     const { problem } = this.#submission;
     const paused = state === 'paused';
     trouble.hidden = !paused && state !== 'failed';
-    clearInterval(this.#countdown);
     if (trouble.hidden) return;
+    const help = remedies(problem);
     words.textContent = problemWords(problem);
-    detail.textContent = paused ? '' : problem.detail;
+    detail.textContent = help.detailed && !paused ? problem.detail : '';
     detail.hidden = !detail.textContent;
     countdown.hidden = !paused;
-    retry.textContent = t(paused ? 'retry-now' : 'retry');
+    retry.textContent = t(paused ? 'retry-now' : problem.slug === 'over-limit' ? 'send-anyway' : 'retry');
+    retry.hidden = !paused && !help.retry;
     smaller.textContent = t('shrink');
-    smaller.hidden = !this.#shrinkable;
-    if (paused) this.#startCountdown();
-    else this.#offerShrinking(problem);
+    smaller.hidden = paused || !this.#shrinkable;
+    if (paused) this.#tick(() => this.#drawCountdown());
+    else this.#offerShrinking(help.shrink);
   }
 
-  #startCountdown() {
-    const show = () => {
-      const seconds = Math.ceil((this.#submission.resumeAt - Date.now()) / 1000);
-      this.#parts.countdown.textContent = t('retry-in', { n: Math.max(0, seconds) });
-    };
+  // Until the next drawing.
+  #tick(show) {
     show();
-    this.#countdown = setInterval(show, 250);
+    this.#ticker = setInterval(show, TICK);
   }
 
-  async #offerShrinking(problem) {
-    const wanted = SHRINKABLE.includes(problem.slug);
+  #drawCountdown() {
+    const seconds = Math.ceil((this.#submission.resumeAt - Date.now()) / 1000);
+    this.#parts.countdown.textContent = t('retry-in', { n: Math.max(0, seconds) });
+  }
+
+  async #offerShrinking(wanted) {
     const possible = wanted && await canShrink(this.#submission.file);
     if (possible === this.#shrinkable) return;
     this.#shrinkable = possible;

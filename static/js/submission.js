@@ -12,6 +12,7 @@
 import { getPrediction, postImage, Problem, problemFrom } from './api.js';
 import { fileType } from './filetype.js';
 import { sha256 } from './hash.js';
+import { imageLimit, learnRefused, learnTaken } from './limit.js';
 
 const WAIT = 10; // seconds that the service may hold an answer
 const UPLOAD_MAX = 64 * 2 ** 20; // bytes; nginx takes no larger request
@@ -30,6 +31,7 @@ const isBusy = (problem) => problem.status === 429 || problem.status === 503;
 
 export class Submission extends EventTarget {
   state = 'waiting';
+  since = Date.now(); // when it came to that
   progress = 0; // of the upload, 0..1
   problem = null; // while paused or failed
   resumeAt = 0; // while paused, ms as of Date.now()
@@ -45,6 +47,7 @@ export class Submission extends EventTarget {
   #type = null;
   #id = null; // once the service has named it
   #askFirst = true;
+  #insists = false; // the file goes out, however large
   #tries = 0;
   #wake = null;
 
@@ -70,6 +73,7 @@ export class Submission extends EventTarget {
       } catch (error) {
         if (this.#control.signal.aborted) return;
         const problem = error instanceof Problem ? error : new Problem('page-error', { detail: String(error) });
+        learnRefused(problem);
         if (!this.#mayRetry(problem)) {
           this.#set('failed', { problem });
           return;
@@ -82,6 +86,7 @@ export class Submission extends EventTarget {
 
   retry() {
     this.#tries = 0;
+    this.#insists = this.problem?.slug === 'over-limit';
     this.#askFirst = this.state !== 'failed' || !this.prediction;
     this.prediction = null;
     return this.run();
@@ -116,6 +121,7 @@ export class Submission extends EventTarget {
   }
 
   #set(state, fields = {}) {
+    if (state !== this.state) this.since = Date.now();
     Object.assign(this, fields, { state });
     this.dispatchEvent(new Event('change'));
   }
@@ -134,6 +140,7 @@ export class Submission extends EventTarget {
   async #read() {
     this.#set('reading');
     if (this.file.size > UPLOAD_MAX) throw new Problem('too-large', { status: 413 });
+    if (this.file.size > imageLimit() && !this.#insists) throw new Problem('over-limit', { status: 413 });
     let bytes;
     try {
       bytes = new Uint8Array(await this.file.arrayBuffer());
@@ -178,6 +185,7 @@ export class Submission extends EventTarget {
       onProgress: (share) => this.#set(share < 1 ? 'uploading' : 'computing', { progress: share }),
     });
     this.uploaded = true;
+    learnTaken(this.file.size);
     this.source = answer.source;
     this.#id = answer.prediction.id;
     this.#askFirst = true;

@@ -1,16 +1,23 @@
 // words: what a card says about its submission, in the visitor's language.
 
-import { formatPercent, labelName, t } from './i18n.js';
+import { formatBytes, formatDuration, formatPercent, labelName, t } from './i18n.js';
+import { imageLimit } from './limit.js';
 
 const CERTAIN = 0.9;
 const PROBABLE = 0.55;
+const LONG = 3000; // ms; from then on a wait is told
 
 export function problemWords(problem) {
-  return t(`problem.${problem.slug}`) ?? (problem.detail || t('problem.internal-error'));
+  const limit = formatBytes(imageLimit());
+  return t(`problem.${problem.slug}`, { limit }) ?? (problem.detail || t('problem.internal-error'));
 }
 
 export function stateWords(submission) {
-  return t(submission.state, { percent: formatPercent(submission.progress) });
+  const { progress, prediction, since } = submission;
+  const state = submission.state === 'computing' && prediction?.status === 'queued' ? 'queued' : submission.state;
+  const words = t(state, { percent: formatPercent(progress) });
+  const waited = Date.now() - since;
+  return waited < LONG ? words : `${words}, ${formatDuration(Math.floor(waited / 1000) * 1000)}`;
 }
 
 // The first name of a label such as "tench, Tinca tinca".

@@ -179,6 +179,21 @@ describe('a slow answer', () => {
     assert.equal(mock.count('POST', /./), 0);
     assert.equal(await part(page, 'badge').innerText(), 'Joined');
   }));
+
+  test('is told how long it has been waited for, and where', () => visit(async (page, mock) => {
+    const file = image(22);
+    const done = makePrediction(sha256(file));
+    let held;
+    mock.next(POST, (_, response) => send(response, 202, { id: done.id, status: 'queued', poll_after_ms: 10 }));
+    mock.next(`GET /api/v1/predictions/${done.id}`, (_, response) => problem(response, 404, 'unknown-prediction'));
+    mock.next(`GET /api/v1/predictions/${done.id}`, (_, response) => { held = response; });
+    mock.next(`GET /api/v1/predictions/${done.id}`, () => {});
+    await drop(page, [file]);
+    await page.getByText(/^In the queue of the service, [3-9] sec$/).waitFor();
+    assert.equal(await page.locator('.scan').isVisible(), false);
+    send(held, 200, { id: done.id, status: 'processing', poll_after_ms: 10 });
+    await page.getByText(/^The network is looking, \d+ sec$/).waitFor();
+  }, { reducedMotion: 'reduce' }));
 });
 
 describe('trouble', () => {
@@ -225,8 +240,6 @@ describe('trouble', () => {
   }));
 
   for (const [status, slug, words] of [
-    [413, 'image-too-large', 'The image is too large for the service.'],
-    [415, 'unsupported-image-type', /not an image of a kind/],
     [404, 'unknown-model', 'The service no longer has this model.'],
     [500, 'a-new-one', 'What the service said.'],
   ]) {
@@ -242,11 +255,55 @@ describe('trouble', () => {
     }));
   }
 
+  for (const [status, slug, words] of [
+    [413, 'image-too-large', /too large: more than 20 MiB/],
+    [415, 'unsupported-image-type', /not an image of a kind/],
+    [422, 'corrupt-image', /damaged/],
+  ]) {
+    test(`${status} ${slug} is said in words, and no retry offered that must fail`, () => visit(async (page, mock) => {
+      mock.next(POST, (_, response) => problem(response, status, slug, 'What the service said.'));
+      await drop(page, [image(34, 'photo.png')]);
+      await card(page, 'failed').waitFor();
+      assert.match(await part(page, 'words').innerText(), words);
+      assert.equal(await part(page, 'retry').isVisible(), false);
+      assert.equal(await part(page, 'detail').isVisible(), slug !== 'unsupported-image-type');
+    }));
+  }
+
+  test('with an empty file is said, and nothing offered', () => visit(async (page, mock) => {
+    await drop(page, [{ name: 'empty.png', mimeType: 'image/png', buffer: Buffer.alloc(0) }]);
+    await card(page, 'failed').waitFor();
+    assert.equal(await part(page, 'words').innerText(), 'The file is empty.');
+    assert.equal(await page.locator('.trouble-actions').isVisible(), false);
+    assert.equal(mock.count('POST', /./), 0);
+  }));
+
+  test('with a file over the limit is said before it is sent, and it is sent all the same on demand', () => visit(async (page, mock) => {
+    assert.match(await page.locator('#formats').innerText(), /up to 20 MiB each/);
+    const { buffer } = image(38);
+    const large = Buffer.concat([buffer, Buffer.alloc(21 * 2 ** 20 - buffer.length)]);
+    await page.setInputFiles('#picker', [{ name: 'large.png', mimeType: 'image/png', buffer: large }]);
+    await card(page, 'failed').waitFor();
+    assert.match(await part(page, 'words').innerText(), /takes up to 20 MiB an image/);
+    assert.equal(mock.count('POST', /./), 0);
+    await page.getByRole('button', { name: 'Send it all the same' }).click();
+    await card(page, 'succeeded').waitFor();
+    assert.match(await page.locator('#formats').textContent(), /up to 21 MiB each/);
+  }));
+
+  test('413 that names the limit corrects what the page believes', () => visit(async (page, mock) => {
+    mock.next(POST, (_, response) =>
+      problem(response, 413, 'image-too-large', 'The image has 9.0 MiB; up to 8.0 MiB are accepted.'));
+    await drop(page, [image(39)]);
+    await card(page, 'failed').waitFor();
+    assert.match(await part(page, 'words').innerText(), /more than 8 MiB/);
+  }));
+
   test('without a problem body is said as its status means', () => visit(async (page, mock) => {
     mock.next(POST, (_, response) => response.writeHead(413).end('<html>'));
     await drop(page, [image(35)]);
     await card(page, 'failed').waitFor();
-    assert.equal(await part(page, 'words').innerText(), 'The file is too large for the service.');
+    assert.equal(await part(page, 'words').innerText(), 'The file is too large: the service takes up to 20 MiB an image.');
   }));
 
   test('of a failed prediction is said with the words of the service', () => visit(async (page, mock) => {
@@ -257,6 +314,13 @@ describe('trouble', () => {
     await card(page, 'failed').waitFor();
     assert.equal(await part(page, 'words').innerText(), 'The image is damaged or cut short.');
     assert.equal(await part(page, 'detail').innerText(), 'The file ends in row 7.');
+  }));
+
+  test('of the service with one image is asked again on demand', () => visit(async (page, mock) => {
+    const file = image(36);
+    const prediction = failed(makePrediction(sha256(file)), 'worker-failed', '');
+    mock.next(POST, (_, response) => send(response, 200, prediction));
+    await drop(page, [file]);
     await page.getByRole('button', { name: 'Try again' }).click();
     await card(page, 'succeeded').waitFor();
     assert.equal(mock.count('POST', /./), 2);
@@ -471,6 +535,24 @@ describe('without a mouse', () => {
     assert.equal(await page.evaluate(() => document.activeElement.dataset.part), 'remove');
   }));
 
+  const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className);
+
+  test('the focus stays on a card whose button has gone', () => visit(async (page, mock) => {
+    mock.next(POST, (_, response) => problem(response, 500, 'internal-error'));
+    await drop(page, [image(73)]);
+    await page.getByRole('button', { name: 'Try again' }).press('Enter');
+    await card(page, 'succeeded').waitFor();
+    assert.equal(await focused(page), 'card');
+    mock.next(POST, (_, response) => problem(response, 413, 'image-too-large'));
+    await drop(page, [image(74, 'second.png')]);
+    await page.getByRole('button', { name: 'Send a smaller JPEG instead' }).press('Enter');
+    await card(page, 'succeeded').nth(1).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement === document.querySelector('.card')), true);
+    await page.getByRole('article', { name: 'second.jpg' }).waitFor();
+    await page.getByRole('button', { name: 'Remove all' }).press('Enter');
+    assert.equal(await focused(page), 'choose');
+  }));
+
   test('focus can be seen', () => visit(async (page) => {
     await drop(page, [image(72)]);
     await card(page, 'succeeded').waitFor();
@@ -478,6 +560,44 @@ describe('without a mouse', () => {
     await page.keyboard.press('ArrowDown');
     const outline = await page.locator('.bar').nth(1).evaluate((bar) => getComputedStyle(bar).outlineStyle);
     assert.equal(outline, 'solid');
+  }));
+});
+
+describe('dragging', () => {
+  const dragging = (page) => page.evaluate(() => document.body.classList.contains('dragging'));
+
+  test('what is of the page itself asks for nothing', () => visit(async (page) => {
+    await drop(page, [image(90)]);
+    await card(page, 'succeeded').waitFor();
+    await page.evaluate(() => {
+      window.raised = 0;
+      new MutationObserver(() => { window.raised += document.body.classList.contains('dragging'); })
+        .observe(document.body, { attributeFilter: ['class'] });
+      getSelection().selectAllChildren(document.querySelector('.developers p'));
+    });
+    for (const dragged of ['.developers p', '.photo img', '.brand']) {
+      const { x, y, height } = await page.locator(dragged).first().boundingBox();
+      await page.mouse.move(x + 10, y + height / 2);
+      await page.mouse.down();
+      await page.mouse.move(x + 40, y + height / 2 + 10, { steps: 4 });
+      await page.mouse.move(x + 60, y + height / 2 + 40, { steps: 4 });
+      await page.mouse.up();
+    }
+    assert.equal(await page.evaluate(() => window.raised), 0);
+    assert.equal(await page.locator('#notice').isVisible(), false);
+    assert.equal(await card(page).count(), 1);
+  }));
+
+  test('a file raises the curtain, words from elsewhere do not', () => visit(async (page) => {
+    for (const kind of ['text', 'file']) {
+      await page.evaluate((what) => {
+        const dataTransfer = new DataTransfer();
+        if (what === 'file') dataTransfer.items.add(new File(['x'], 'x.png'));
+        else dataTransfer.setData('text/plain', 'x');
+        document.body.dispatchEvent(new DragEvent('dragenter', { dataTransfer, bubbles: true }));
+      }, kind);
+      assert.equal(await dragging(page), kind === 'file');
+    }
   }));
 });
 
