@@ -2,6 +2,7 @@
 
 import { Announcer } from './announcer.js';
 import { Card } from './card.js';
+import { recall, remember } from './history.js';
 import { formatBytes, startLanguage, t } from './i18n.js';
 import { startIntake } from './intake.js';
 import { Knowledge } from './knowledge.js';
@@ -17,16 +18,16 @@ const byId = (id) => document.getElementById(id);
 
 const models = new Models();
 const lanes = new Lanes(LANES);
-const cards = new Set();
+let cards = []; // in the order of the page
 const touch = matchMedia('(pointer: coarse)'); // nothing to drop with
 const opacity = { value: 60 }; // per cent, of the activation map
 let announcer, knowledge;
 
 function showFilled() {
-  document.body.classList.toggle('filled', cards.size > 0);
-  byId('results').hidden = cards.size === 0;
-  byId('clear').hidden = cards.size < 2;
-  byId('drop-title').textContent = t(cards.size ? 'drop-more' : touch.matches ? 'touch-title' : 'drop-here');
+  document.body.classList.toggle('filled', cards.length > 0);
+  byId('results').hidden = cards.length === 0;
+  byId('clear').hidden = cards.length < 2;
+  byId('drop-title').textContent = t(cards.length ? 'drop-more' : touch.matches ? 'touch-title' : 'drop-here');
 }
 
 function showLimit() {
@@ -36,10 +37,21 @@ function showLimit() {
 function removeCard(card) {
   const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
   const hadFocus = card.element.contains(document.activeElement);
-  cards.delete(card);
+  cards = cards.filter((other) => other !== card);
   card.remove();
   showFilled();
+  prepareToLeave();
   if (hadFocus) (next?.querySelector('[data-part=remove]') ?? byId('choose')).focus();
+}
+
+const askToStay = (event) => event.preventDefault();
+
+// What the service has named is remembered; for what has not gone out to it,
+// whoever leaves is asked.
+function prepareToLeave() {
+  remember(cards.map((card) => card.record).filter(Boolean));
+  if (cards.some(({ submission }) => submission.unsent)) addEventListener('beforeunload', askToStay);
+  else removeEventListener('beforeunload', askToStay);
 }
 
 function announce(submission) {
@@ -50,26 +62,40 @@ function announce(submission) {
   }
 }
 
-function addFile(file) {
-  const submission = new Submission(file, knowledge.chosen, { models, lanes });
-  const card = new Card(submission, byId('card'), { opacity, onRemove: removeCard });
+// thumbnail: of one that is recalled.
+function makeCard(submission, thumbnail) {
+  const card = new Card(submission, byId('card'), { opacity, recalled: thumbnail, onRemove: removeCard });
   let said = null;
+  let isNews = !submission.recalled; // what was known before the page was left is none
   submission.addEventListener('change', () => {
-    if (said !== submission.state) announce(submission);
-    said = submission.state;
+    if (submission.lost) return removeCard(card);
+    const { state } = submission;
+    isNews ||= state === 'computing';
+    if (isNews && said !== state) announce(submission);
+    if (state !== 'uploading') prepareToLeave(); // that is said many times
+    said = state;
   });
-  cards.add(card);
-  submission.run();
+  card.element.addEventListener('load', prepareToLeave, true); // its picture
   return card;
+}
+
+function addCards(added) {
+  cards = [...added, ...cards];
+  byId('cards').prepend(...added.map((card) => card.element));
+  for (const { submission } of added) submission.run();
+  showFilled();
 }
 
 function addFiles(files) {
   byId('notice').hidden = true;
   models.refreshIfStale();
-  const added = files.map(addFile);
-  byId('cards').prepend(...added.map((card) => card.element));
+  addCards(files.map((file) => makeCard(new Submission(file, knowledge.chosen, { models, lanes }))));
   announcer.say(t('said-added', { n: files.length }));
-  showFilled();
+}
+
+function addRecalled() {
+  addCards(recall().map(({ thumbnail, ...record }) =>
+    makeCard(Submission.recalled(record, { models, lanes }), thumbnail)));
 }
 
 function showNoFiles() {
@@ -122,4 +148,6 @@ byId('clear').addEventListener('click', () => {
   byId('choose').focus();
 });
 window.addEventListener('online', goOnOnline);
+window.addEventListener('pageshow', goOnOnline); // kept by the browser, its connections not
+addRecalled();
 models.refresh();

@@ -5,7 +5,7 @@ import { makeBars } from './bars.js';
 import { Heatmap } from './heatmap.js';
 import { formatBytes, formatDuration, formatPercent, t, translate } from './i18n.js';
 import { remedies } from './remedies.js';
-import { canShrink, shrink } from './shrink.js';
+import { canShrink, shrink, thumbnail } from './shrink.js';
 import { confidenceWords, problemWords, shortLabel, stateWords } from './words.js';
 
 const TINY = 128; // pixels; below it, a picture is shown with its pixels square
@@ -17,6 +17,7 @@ export class Card {
   #submission;
   #parts = {};
   #photoUrl;
+  #thumbnail = ''; // data URL
   #heatmap;
   #chosen = null; // index of the label whose map is shown
   #mapTrouble = null; // key of the words
@@ -25,8 +26,9 @@ export class Card {
   #drawn = null; // prediction that the bars show, and the language
 
   // opacity: { value } shared by all cards, so that a new one starts where
-  // the visitor left the last.
-  constructor(submission, template, { opacity, onRemove }) {
+  // the visitor left the last. recalled: data URL of a thumbnail, in the place of
+  // the file.
+  constructor(submission, template, { opacity, recalled, onRemove }) {
     this.#submission = submission;
     this.element = template.content.firstElementChild.cloneNode(true);
     for (const node of this.element.querySelectorAll('[data-part]')) {
@@ -35,6 +37,8 @@ export class Card {
     this.#parts.name.id = `card-${++count}`;
     this.element.setAttribute('aria-labelledby', this.#parts.name.id);
     this.#heatmap = new Heatmap(this.#parts.map);
+    this.#thumbnail = recalled ?? '';
+    this.#photoUrl = recalled ?? URL.createObjectURL(submission.file);
     this.#showPhoto();
     this.#listen(opacity, onRemove);
     this.draw();
@@ -42,6 +46,13 @@ export class Card {
 
   get submission() {
     return this.#submission;
+  }
+
+  // What to recall it by, or null.
+  get record() {
+    const { record } = this.#submission;
+    if (record) this.#thumbnail ||= thumbnail(this.#parts.picture);
+    return record && { ...record, thumbnail: this.#thumbnail };
   }
 
   remove() {
@@ -75,7 +86,6 @@ export class Card {
 
   #showPhoto() {
     const { stage, photo, picture, nopreview } = this.#parts;
-    this.#photoUrl = URL.createObjectURL(this.#submission.file);
     picture.addEventListener('load', () => {
       const { naturalWidth: width, naturalHeight: height } = picture;
       stage.style.setProperty('--ratio', width / height || 1);
@@ -93,6 +103,7 @@ export class Card {
     const { picture, photo, nopreview } = this.#parts;
     const smaller = await shrink(this.#submission.file);
     URL.revokeObjectURL(this.#photoUrl);
+    this.#thumbnail = '';
     this.#photoUrl = URL.createObjectURL(smaller);
     picture.src = this.#photoUrl;
     photo.hidden = false;
@@ -145,7 +156,7 @@ export class Card {
     detail.hidden = !detail.textContent;
     countdown.hidden = !paused;
     retry.textContent = t(paused ? 'retry-now' : problem.slug === 'over-limit' ? 'send-anyway' : 'retry');
-    retry.hidden = !paused && !help.retry;
+    retry.hidden = !paused && !(help.retry && this.#submission.repeatable);
     smaller.textContent = t('shrink');
     smaller.hidden = paused || !this.#shrinkable;
     if (paused) this.#tick(() => this.#drawCountdown());

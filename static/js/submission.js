@@ -8,6 +8,8 @@
 // the service keeps to itself how it names images. What the service asks to be
 // tried later is tried later, and said so. Every change is a 'change' event; the
 // card draws what it finds.
+//
+// One that is recalled from the tab's history has no file, but an id to ask for.
 
 import { getPrediction, postImage, Problem, problemFrom } from './api.js';
 import { fileType } from './filetype.js';
@@ -38,6 +40,7 @@ export class Submission extends EventTarget {
   prediction = null;
   source = 'computed'; // or 'cache', 'joined'
   uploaded = false;
+  recalled = false;
   elapsed = 0; // ms, as seen from here
 
   #models;
@@ -57,6 +60,37 @@ export class Submission extends EventTarget {
     this.model = model; // name, or null for the service's default
     this.#models = models;
     this.#lanes = lanes;
+  }
+
+  // record: what such a getter gave before the page went away.
+  static recalled({ id, name, ...fields }, tools) {
+    const submission = new Submission({ name }, fields.model, tools);
+    const { source, uploaded, elapsed } = fields;
+    Object.assign(submission, { source, uploaded, elapsed, recalled: true });
+    submission.#id = id;
+    return submission;
+  }
+
+  // What to recall it by; null as long as the service has not named it.
+  get record() {
+    const { source, uploaded, elapsed, model, file: { name } } = this;
+    const id = this.prediction?.id ?? this.#id;
+    return id && { id, name, model, source, uploaded, elapsed };
+  }
+
+  // Its file would be lost with the page.
+  get unsent() {
+    return !this.ended && !this.record;
+  }
+
+  // Recalled in vain: the service has forgotten it.
+  get lost() {
+    return this.recalled && this.state === 'failed' && this.problem.status === 404;
+  }
+
+  // Asking again needs an id, sending again the file.
+  get repeatable() {
+    return !this.recalled || !this.prediction;
   }
 
   get ended() {
@@ -94,7 +128,8 @@ export class Submission extends EventTarget {
 
   // The model that can say where this one looked, or null.
   get explainer() {
-    return this.prediction && this.#models.explainer(this.prediction.model.name);
+    if (this.recalled || !this.prediction) return null;
+    return this.#models.explainer(this.prediction.model.name);
   }
 
   // Asks that model instead.
@@ -129,10 +164,11 @@ export class Submission extends EventTarget {
   async #attempt() {
     if (this.#control.signal.aborted) return;
     const started = performance.now();
-    if (!this.#type) await this.#read();
+    if (!this.#type && !this.recalled) await this.#read();
     const answer = (await this.#ask()) ?? (await this.#upload());
     const prediction = await this.#follow(answer);
-    const fields = { prediction, source: answer.source, elapsed: performance.now() - started };
+    const elapsed = this.recalled ? this.elapsed : performance.now() - started;
+    const fields = { prediction, source: answer.source, elapsed };
     if (prediction.status === 'succeeded') this.#set('succeeded', fields);
     else this.#set('failed', { ...fields, problem: problemFrom(prediction.error) });
   }
@@ -169,7 +205,7 @@ export class Submission extends EventTarget {
       answer.source = ours ? this.source : finished ? 'cache' : 'joined';
       return answer;
     } catch (problem) {
-      if (problem.status !== 404) throw problem;
+      if (problem.status !== 404 || this.recalled) throw problem;
       this.#id = null;
       return null;
     }

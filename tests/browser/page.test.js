@@ -601,6 +601,88 @@ describe('dragging', () => {
   }));
 });
 
+describe('leaving the page', () => {
+  const names = (page) => part(page, 'name').allInnerTexts();
+
+  test('and coming back brings the results, their maps over thumbnails', () => visit(async (page, mock) => {
+    await drop(page, [image(110, 'first.png')]);
+    await card(page, 'succeeded').waitFor();
+    await drop(page, [image(111, 'second.png'), image(112, 'third.png')]);
+    await card(page, 'succeeded').nth(2).waitFor();
+    const before = await names(page);
+    for (const come of [() => page.reload(), async () => {
+      await page.goto(`${mock.url}/problems/`);
+      await page.goBack();
+    }]) {
+      await come();
+      await card(page, 'succeeded').nth(2).waitFor();
+      assert.deepEqual(await names(page), before);
+      await part(page, 'map').nth(2).waitFor();
+      assert.equal(await part(page, 'picture').first().evaluate((img) => img.naturalWidth), 64);
+    }
+    assert.equal(mock.count('POST', /./), 3);
+    await page.getByRole('button', { name: 'Remove second.png' }).click();
+    await page.reload();
+    await card(page, 'succeeded').nth(1).waitFor();
+    assert.deepEqual(await names(page), ['third.png', 'first.png']);
+    await page.getByRole('button', { name: 'Remove all' }).click();
+    await page.reload();
+    await page.locator('#labels li').first().waitFor();
+    assert.equal(await card(page).count(), 0);
+  }));
+
+  test('does not keep a pending answer from arriving', () => visit(async (page, mock) => {
+    const file = image(113, 'slow.png');
+    const done = makePrediction(sha256(file));
+    const queued = { id: done.id, status: 'queued', poll_after_ms: 20 };
+    mock.next(POST, (_, response) => send(response, 202, queued));
+    mock.next(`GET /api/v1/predictions/${done.id}`, (_, response) => problem(response, 404, 'unknown-prediction'));
+    mock.next(`GET /api/v1/predictions/${done.id}`, () => {});
+    mock.next(`GET /api/v1/predictions/${done.id}`, (_, response) => send(response, 200, queued));
+    await drop(page, [file]);
+    await page.getByText('In the queue of the service').waitFor();
+    mock.known.set(done.id, done);
+    await page.reload();
+    await card(page, 'succeeded').waitFor();
+    assert.equal(mock.count('POST', /./), 1);
+    assert.equal(await part(page, 'badge').innerText(), 'Just computed');
+    assert.match(await listen(page), /slow\.png: cat/);
+  }));
+
+  test('loses quietly what the service has forgotten', () => visit(async (page, mock) => {
+    await drop(page, [image(114), image(115, 'kept.png')]);
+    await card(page, 'succeeded').nth(1).waitFor();
+    mock.known.delete(idOf(image(114)));
+    await page.reload();
+    await card(page, 'succeeded').waitFor();
+    assert.deepEqual(await names(page), ['kept.png']);
+    assert.equal(await listen(page), '');
+  }));
+
+  test('is asked about while a file has not gone out', () => visit(async (page, mock) => {
+    mock.next(POST, () => {});
+    await page.mouse.click(5, 5); // browsers ask for those alone who did something
+    await drop(page, [image(116)]);
+    await page.getByText('The network is looking').waitFor();
+    const dialog = page.waitForEvent('dialog');
+    page.close({ runBeforeUnload: true });
+    assert.equal((await dialog).type(), 'beforeunload');
+    await (await dialog).dismiss();
+    await page.getByRole('button', { name: /^Remove image/ }).click();
+    await page.reload();
+    assert.equal(await card(page).count(), 0);
+  }));
+
+  test('is no trouble where storage is full', () => visit(async (page) => {
+    await page.evaluate(() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; });
+    await drop(page, [image(117)]);
+    await card(page, 'succeeded').waitFor();
+    await page.reload();
+    await page.locator('#labels li').first().waitFor();
+    assert.equal(await card(page).count(), 0);
+  }));
+});
+
 describe('a card', () => {
   test('that is removed stops asking', () => visit(async (page, mock) => {
     mock.next(POST, (_, response) => problem(response, 503, 'queue-full', '', { 'Retry-After': '1' }));
