@@ -77,7 +77,7 @@ for (const colorScheme of ['light', 'dark']) {
     });
   }
 
-  for (const path of ['/problems/', '/problems/corrupt-image', '/no/such/page']) {
+  for (const path of ['/problems/', '/problems/corrupt-image', '/no/such/page', '/error']) {
     test(`axe-core finds nothing on ${path}, ${colorScheme}`, async () => {
       const { page, close } = await open({ colorScheme, viewport: { width: 390, height: 844 } }, path);
       assert.deepEqual(await violations(page), []);

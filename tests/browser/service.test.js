@@ -57,6 +57,26 @@ test('the activation map lies over the photo', { skip }, () => visit(async (page
   await page.waitForFunction(() => document.querySelector('.map').naturalWidth > 0);
 }));
 
+test('a person is told by a page what nginx refuses, a program by a problem', { skip }, async () => {
+  for (const [path, options, status, words] of [
+    ['/admin/', { headers: { 'X-Forwarded-For': '192.0.2.1' } }, 403, /for those who run the service[^]*для тех, кто/],
+    ['/', { method: 'POST' }, 405, /not understood/],
+  ]) {
+    const ask = (accept) => fetch(url + path, { ...options, headers: { ...options.headers, Accept: accept } });
+    const page = await ask('text/html,application/xhtml+xml,*/*;q=0.8');
+    assert.equal(page.status, status);
+    assert.match(page.headers.get('Content-Type'), /^text\/html/);
+    const text = await page.text();
+    assert.match(text, words);
+    assert.equal(text.match(/<h1>/g).length, 1);
+    assert.match(text, new RegExp(`HTTP ${status}`));
+    const problem = await ask('*/*');
+    assert.equal(problem.status, status);
+    assert.match(problem.headers.get('Content-Type'), /^application\/problem\+json/);
+    assert.equal((await problem.json()).status, status);
+  }
+});
+
 test('what is no image is said in words', { skip }, () => visit(async (page) => {
   await drop(page, [{ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from(`no image ${Date.now()}`) }]);
   await page.locator('.card[data-state=failed]').waitFor();
