@@ -27,6 +27,8 @@ function showFilled() {
   document.body.classList.toggle('filled', cards.length > 0);
   byId('results').hidden = cards.length === 0;
   byId('clear').hidden = cards.length < 2;
+  byId('skip').href = cards.length ? '#results' : '#choose';
+  byId('skip').textContent = t(cards.length ? 'skip' : 'skip-to-choose');
   byId('drop-title').textContent = t(cards.length ? 'drop-more' : touch.matches ? 'touch-title' : 'drop-here');
 }
 
@@ -106,7 +108,8 @@ function showNoFiles() {
 
 function startExample() {
   const command = `curl -H 'Prefer: wait=10' -F image=@photo.jpg \\\n     ${location.origin}/api/v1/predictions`;
-  byId('example').textContent = command;
+  const parts = command.split(/(?=\/)/); // an address is broken where it has a slash
+  byId('example').replaceChildren(...parts.flatMap((part) => [document.createElement('wbr'), part]));
   const copy = byId('copy');
   copy.hidden = !navigator.clipboard;
   copy.addEventListener('click', async () => {

@@ -19,7 +19,8 @@ export class Card {
   #photoUrl;
   #thumbnail = ''; // data URL
   #heatmap;
-  #chosen = null; // index of the label whose map is shown
+  #chosen = null; // index of the label whose map is wanted
+  #mapped = null; // the label whose map is shown
   #mapTrouble = null; // key of the words
   #ticker = 0;
   #shrinkable = false;
@@ -198,6 +199,7 @@ export class Card {
     this.#drawBars(prediction);
     this.#drawFacts(prediction);
     this.#drawFade();
+    this.#drawMapAlt();
     mapnote.textContent = this.#mapTrouble ? t(this.#mapTrouble) : '';
     mapnote.hidden = !this.#mapTrouble;
   }
@@ -251,6 +253,10 @@ export class Card {
     fade.setAttribute('aria-valuetext', formatPercent(fade.value / 100));
   }
 
+  #drawMapAlt() {
+    this.#parts.map.alt = this.#mapped ? t('map-alt', { label: shortLabel(this.#mapped) }) : '';
+  }
+
   #choose(index) {
     this.#chosen = index;
     if (Number(this.#parts.fade.value) === 0) { // or nothing would be seen
@@ -261,13 +267,14 @@ export class Card {
   }
 
   async #showMap(index) {
-    const { map, mapnote } = this.#parts;
+    const { mapnote } = this.#parts;
     const { links, predictions } = this.#submission.prediction;
     const { label } = predictions.find((prediction) => prediction.index === index);
     this.#mapTrouble = null;
     try {
       if (!await this.#heatmap.show(links.heatmap, index)) return;
-      map.alt = t('map-alt', { label: shortLabel(label) });
+      this.#mapped = label;
+      this.#drawMapAlt();
     } catch (problem) {
       if (problem.name === 'AbortError' || index !== this.#chosen) return;
       this.#heatmap.hide();

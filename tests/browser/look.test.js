@@ -65,6 +65,48 @@ for (const width of WIDTHS) {
   }
 }
 
+test('without JavaScript nothing is there that needs it', async () => {
+  const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 390, height: 844 } });
+  const page = await context.newPage();
+  for (const path of ['/', '/admin/']) {
+    await page.goto(mock.url + path);
+    await page.locator('.noscript p').first().waitFor(); // what is within is no text to Playwright
+    assert.equal(await page.getByRole('button').count(), 0);
+    assert.equal(await page.getByText('Asking the service').isVisible(), false);
+  }
+  await context.close();
+});
+
+for (const width of [390, 1280]) {
+  test(`with text of twice the size all of it grows and nothing sticks out at ${width} px`, async () => {
+    const large = await launch(['--blink-settings=defaultFontSize=32']);
+    try {
+      const page = await large.newPage({ viewport: { width, height: 844 }, locale: 'en-US' });
+      await page.goto(mock.url);
+      await page.locator('#labels li').first().waitFor();
+      assert.equal(await page.locator('#choose').evaluate((button) => getComputedStyle(button).fontSize), '32px');
+      assert.equal(await overflow(page), 0);
+      await fill(page);
+      assert.equal(await overflow(page), 0);
+    } finally {
+      await large.close();
+    }
+  });
+}
+
+test('with forced colours bars, slider and language are seen', async () => {
+  const { page, close } = await open({ forcedColors: 'active', locale: 'en-US', viewport: { width: 390, height: 844 } });
+  await page.locator('#labels li').first().waitFor();
+  await fill(page);
+  const colour = (selector, name) => page.locator(selector).first().evaluate((node, property) => getComputedStyle(node)[property], name);
+  const ground = await colour('.card', 'backgroundColor');
+  assert.notEqual(await colour('.bar-fill', 'backgroundColor'), ground);
+  assert.notEqual(await colour('[data-language=en]', 'backgroundColor'), await colour('[data-language=ru]', 'backgroundColor'));
+  const [clear, cards] = await Promise.all(['#clear', '#cards'].map((selector) => page.locator(selector).boundingBox()));
+  assert.ok(clear.x + clear.width <= cards.x + cards.width);
+  await close();
+});
+
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [390, 1280]) {
     test(`axe-core finds nothing at ${width} px, ${colorScheme}`, async () => {

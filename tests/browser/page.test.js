@@ -201,7 +201,7 @@ describe('trouble', () => {
     [429, 'rate-limited', 'Too many requests at once.'],
     [503, 'queue-full', 'The service is busy.'],
     [503, 'no-worker', 'No network is ready to answer yet.'],
-    [503, 'store-unavailable', 'The service cannot reach its memory right now.'],
+    [503, 'store-unavailable', 'The service cannot reach its store right now.'],
   ]) {
     test(`${slug} is waited out, as Retry-After says`, () => visit(async (page, mock) => {
       mock.next(POST, (_, response) => problem(response, status, slug, '', { 'Retry-After': '2' }));
@@ -493,10 +493,11 @@ describe('languages', () => {
 
   test('are switched at once, cards too, and remembered', () => visit(async (page) => {
     await drop(page, [image(61)]);
-    await card(page, 'succeeded').waitFor();
+    await part(page, 'map').waitFor();
     await page.getByRole('button', { name: 'RU' }).click();
     assert.equal(await part(page, 'label').innerText(), 'кошка');
     assert.equal(await part(page, 'confidence').innerText(), 'Почти наверняка');
+    assert.equal(await part(page, 'map').getAttribute('alt'), 'Карта активации: кошка');
     await page.reload();
     await page.getByRole('heading', { name: 'Увидите, что видит сеть' }).waitFor();
   }));
@@ -553,6 +554,16 @@ describe('without a mouse', () => {
     assert.equal(await focused(page), 'choose');
   }));
 
+  test('the skip link leads where there is something', () => visit(async (page) => {
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    assert.equal(await focused(page), 'choose');
+    await drop(page, [image(75)]);
+    await card(page, 'succeeded').waitFor();
+    await page.getByRole('link', { name: 'Skip to the results' }).press('Enter');
+    assert.equal(await focused(page), 'results');
+  }));
+
   test('focus can be seen', () => visit(async (page) => {
     await drop(page, [image(72)]);
     await card(page, 'succeeded').waitFor();
@@ -598,6 +609,20 @@ describe('dragging', () => {
       }, kind);
       assert.equal(await dragging(page), kind === 'file');
     }
+  }));
+});
+
+describe('a percentage', () => {
+  test('says neither none nor all where that is not so', () => visit(async (page) => {
+    await drop(page, [image(120)]);
+    await card(page, 'succeeded').waitFor();
+    assert.deepEqual(await page.locator('.bar-percent').allInnerTexts(), ['> 99.9%', '99.9%', '< 0.1%', '100%', '0%']);
+  }, {
+    mock: (mock) => {
+      const scores = [0.9996, 0.9994, 0.0004, 1, 0].map((score, i) => [`label ${i}`, i, score]);
+      const sha = sha256(image(120));
+      mock.known.set(idOf(image(120)), makePrediction(sha, { scores }));
+    },
   }));
 });
 

@@ -3,6 +3,7 @@
 export default {
   'page-title': 'Convoy: what is in the picture?',
   'skip': 'Skip to the results',
+  'skip-to-choose': 'Skip to choosing images',
   'language': 'Language',
 
   'headline': 'Show it a photo. See what it sees.',
@@ -104,7 +105,7 @@ export default {
   'admin-in-flight': { one: '{n} at work', other: '{n} at work' },
   'admin-owed': 'Owed, all fronts',
   'admin-owed-more': 'images accepted by any front and not yet answered',
-  'admin-no-redis': 'Redis does not answer',
+  'admin-no-redis': 'the store (Redis) does not answer',
   'admin-hands': 'Hands',
   'admin-workers-n': { one: 'processes of {n} worker', other: 'processes of {n} workers' },
   'admin-failures': 'Failed',
@@ -158,7 +159,7 @@ export default {
   'problem.rate-limited': 'Too many requests at once.',
   'problem.queue-full': 'The service is busy.',
   'problem.no-worker': 'No network is ready to answer yet.',
-  'problem.store-unavailable': 'The service cannot reach its memory right now.',
+  'problem.store-unavailable': 'The service cannot reach its store right now.',
   'problem.image-lost': 'The service has lost this image; send it again.',
   'problem.front-unavailable': 'The service is starting or overloaded.',
   'problem.unknown-model': 'The service no longer has this model.',

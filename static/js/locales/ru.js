@@ -3,6 +3,7 @@
 export default {
   'page-title': 'Convoy: что на картинке?',
   'skip': 'К результатам',
+  'skip-to-choose': 'К выбору картинок',
   'language': 'Язык',
 
   'headline': 'Покажите фото. Увидите, что видит сеть.',
@@ -113,7 +114,7 @@ export default {
   'admin-in-flight': { one: 'в работе {n}', few: 'в работе {n}', many: 'в работе {n}', other: 'в работе {n}' },
   'admin-owed': 'Ждут ответа, всего',
   'admin-owed-more': 'картинки, принятые любым фронтом и ещё без ответа',
-  'admin-no-redis': 'Redis не отвечает',
+  'admin-no-redis': 'хранилище (Redis) не отвечает',
   'admin-hands': 'Исполнители',
   'admin-workers-n': { one: 'процессы {n} рабочего', few: 'процессы {n} рабочих', many: 'процессы {n} рабочих', other: 'процессы {n} рабочих' },
   'admin-failures': 'Неудачи',
@@ -165,7 +166,7 @@ export default {
   'problem.rate-limited': 'Слишком много запросов сразу.',
   'problem.queue-full': 'Сервис занят.',
   'problem.no-worker': 'Ни одна сеть ещё не готова отвечать.',
-  'problem.store-unavailable': 'Сервис сейчас не может обратиться к своей памяти.',
+  'problem.store-unavailable': 'Сервис сейчас не может обратиться к своему хранилищу.',
   'problem.image-lost': 'Сервис потерял эту картинку; отправьте её ещё раз.',
   'problem.front-unavailable': 'Сервис запускается или перегружен.',
   'problem.unknown-model': 'Этой модели у сервиса больше нет.',

@@ -5,10 +5,10 @@ import { basename } from 'node:path';
 import { chromium } from 'playwright-core';
 import { png } from './png.js';
 
-export function launch() {
+export function launch(args = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+    args: [...args, ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
   });
 }
 
