@@ -107,8 +107,8 @@ function showNoFiles() {
 }
 
 function startExample() {
-  const command = `curl -H 'Prefer: wait=10' -F image=@photo.jpg \\\n     ${location.origin}/api/v1/predictions`;
-  const parts = command.split(/(?=\/)/); // an address is broken where it has a slash
+  const command = `curl -H 'Prefer: wait=10' \\\n     -F image=@photo.jpg \\\n     ${location.origin}/api/v1/predictions`;
+  const parts = command.split(/(?<=[^:/])(?=\/)/); // a long address is broken before a slash
   byId('example').replaceChildren(...parts.flatMap((part) => [document.createElement('wbr'), part]));
   const copy = byId('copy');
   copy.hidden = !navigator.clipboard;

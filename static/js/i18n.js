@@ -80,8 +80,8 @@ export function formatDuration(ms) {
 }
 
 // at: a Date or what makes one.
-export function formatTime(at) {
-  return new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
+export function formatTime(at, timeStyle = 'medium') {
+  return new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle });
 }
 
 export function translate(root) {

@@ -7,7 +7,7 @@ const REMEDIES = {
   'empty-file': FILE,
   'corrupt-image': { ...FILE, detailed: true },
   'too-large': SHRINKABLE,
-  'image-too-large': { ...SHRINKABLE, detailed: true },
+  'image-too-large': SHRINKABLE,
   'over-limit': { retry: true, shrink: true },
   'heic': SHRINKABLE,
   'unsupported-image-type': SHRINKABLE,

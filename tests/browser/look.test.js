@@ -119,7 +119,7 @@ for (const colorScheme of ['light', 'dark']) {
     });
   }
 
-  for (const path of ['/problems/', '/problems/corrupt-image', '/no/such/page', '/error']) {
+  for (const path of ['/problems/', '/problems/corrupt-image', '/no/such/page', '/error', '/openapi']) {
     test(`axe-core finds nothing on ${path}, ${colorScheme}`, async () => {
       const { page, close } = await open({ colorScheme, viewport: { width: 390, height: 844 } }, path);
       assert.deepEqual(await violations(page), []);

@@ -266,7 +266,7 @@ describe('trouble', () => {
       await card(page, 'failed').waitFor();
       assert.match(await part(page, 'words').innerText(), words);
       assert.equal(await part(page, 'retry').isVisible(), false);
-      assert.equal(await part(page, 'detail').isVisible(), slug !== 'unsupported-image-type');
+      assert.equal(await part(page, 'detail').isVisible(), slug === 'corrupt-image');
     }));
   }
 
@@ -280,9 +280,7 @@ describe('trouble', () => {
 
   test('with a file over the limit is said before it is sent, and it is sent all the same on demand', () => visit(async (page, mock) => {
     assert.match(await page.locator('#formats').innerText(), /up to 20 MiB each/);
-    const { buffer } = image(38);
-    const large = Buffer.concat([buffer, Buffer.alloc(21 * 2 ** 20 - buffer.length)]);
-    await page.setInputFiles('#picker', [{ name: 'large.png', mimeType: 'image/png', buffer: large }]);
+    await paste(page, image(38, 'large.png'), 21 * 2 ** 20);
     await card(page, 'failed').waitFor();
     assert.match(await part(page, 'words').innerText(), /takes up to 20 MiB an image/);
     assert.equal(mock.count('POST', /./), 0);
@@ -611,6 +609,11 @@ describe('dragging', () => {
     }
   }));
 });
+
+test('the API description is shown, not saved', () => visit(async (page) => {
+  await page.getByRole('link', { name: 'API description' }).click();
+  await page.getByText('openapi: 3.1').waitFor();
+}));
 
 describe('a percentage', () => {
   test('says neither none nor all where that is not so', () => visit(async (page) => {

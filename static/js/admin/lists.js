@@ -91,7 +91,7 @@ export function makePredictions(predictions, doomed) {
   if (predictions.length === 0) return empty('admin-no-predictions');
   return table(t('admin-recent'), [
     { title: t('admin-answer'), cell: answer },
-    { title: t('admin-time'), cell: ({ completed_at: at }) => formatTime(at) },
+    { title: t('admin-time'), cell: ({ completed_at: at }) => formatTime(at, 'short') },
     { title: t('image'), cell: image },
     { title: t('model'), cell: (prediction) => prediction.model.name },
     { title: t('took'), className: 'number', cell: ({ timings }) => formatDuration(timings.total_ms) },

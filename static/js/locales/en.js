@@ -116,7 +116,7 @@ export default {
   'admin-recent': 'Recent predictions',
   'admin-no-pictures': 'Without the pictures: nobody but their senders sees them.',
   'admin-metrics': 'Metrics for Prometheus',
-  'admin-workers-note': 'Hands are the processes that compute: so many at work of so many. Free is how many more images a worker takes now; deaths are hands that ended in the middle of their work and were replaced.',
+  'admin-workers-note': 'Hands: the processes that compute, the busy ones of all. Free: how many more images the worker takes now. Deaths: hands that ended in the middle of their work and were replaced.',
   'admin-unserved': 'no worker',
   'admin-old': 'As of {time}; there has been nothing newer since.',
   'admin-no-workers': 'No worker is connected.',

@@ -38,11 +38,13 @@ export async function drop(page, files) {
   }
 }
 
-export async function paste(page, { name, mimeType, buffer }) {
-  await page.evaluate(([fileName, type, base64]) => {
+// size: bytes that the file is filled up to.
+export async function paste(page, { name, mimeType, buffer }, size = 0) {
+  await page.evaluate(([fileName, type, base64, total]) => {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const filling = new Uint8Array(Math.max(0, total - bytes.length));
     const data = new DataTransfer();
-    data.items.add(new File([bytes], fileName, { type }));
+    data.items.add(new File([bytes, filling], fileName, { type }));
     window.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
-  }, [name, mimeType, buffer.toString('base64')]);
+  }, [name, mimeType, buffer.toString('base64'), size]);
 }
