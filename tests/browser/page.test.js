@@ -421,6 +421,7 @@ describe('the activation map', () => {
     assert.equal(await page.getByLabel('Model', { exact: true }).isVisible(), false);
     await page.getByRole('button', { name: 'Find out where it looks' }).click();
     await part(page, 'map').waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.className), 'card');
     assert.equal(await part(page, 'explain').isVisible(), false);
     assert.equal(await part(page, 'model').innerText(), `${MODEL.name}-explained`);
   }, {

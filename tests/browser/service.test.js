@@ -49,6 +49,16 @@ test('an image dropped on the page is answered, and its repeat from the cache', 
   assert.deepEqual(posts, []);
 }));
 
+test('a reload brings the answer back, with its map', { skip }, () => visit(async (page) => {
+  await drop(page, [await file()]);
+  await card(page).waitFor();
+  const first = await read(page, 'label');
+  await page.reload();
+  await card(page).waitFor();
+  assert.equal(await read(page, 'label'), first);
+  await page.waitForFunction(() => document.querySelector('.map').naturalWidth > 0);
+}));
+
 test('the activation map lies over the photo', { skip }, () => visit(async (page) => {
   await drop(page, [await file()]);
   await card(page).waitFor();
