@@ -202,6 +202,8 @@ export class Submission extends EventTarget {
       const answer = await getPrediction(id, { signal: this.#control.signal });
       const finished = answer.prediction.status === 'succeeded' || answer.prediction.status === 'failed';
       const ours = this.#id !== null; // asked again after a pause
+      const again = answer.prediction.status === 'failed' && problemFrom(answer.prediction.error).slug === 'worker-failed';
+      if (again && !ours) return null; // no answer: it is worth another try
       answer.source = ours ? this.source : finished ? 'cache' : 'joined';
       return answer;
     } catch (problem) {

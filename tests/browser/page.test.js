@@ -324,6 +324,15 @@ describe('trouble', () => {
     assert.equal(mock.count('POST', /./), 2);
   }));
 
+  test('of the service some time ago is no answer', () => visit(async (page, mock) => {
+    const file = image(38);
+    mock.next('GET /api/v1/predictions', (_, response) =>
+      send(response, 200, failed(makePrediction(sha256(file)), 'worker-failed', '')));
+    await drop(page, [file]);
+    await card(page, 'succeeded').waitFor();
+    assert.equal(mock.count('POST', /./), 1);
+  }));
+
   test('413 can be answered with a smaller JPEG', () => visit(async (page, mock) => {
     mock.next(POST, (_, response) => problem(response, 413, 'image-too-large'));
     await drop(page, [image(37, 'large.png')]);
