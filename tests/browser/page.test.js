@@ -326,7 +326,7 @@ describe('trouble', () => {
 
   test('of the service some time ago is no answer', () => visit(async (page, mock) => {
     const file = image(38);
-    mock.next('GET /api/v1/predictions', (_, response) =>
+    mock.next('GET /api/v1/predictions/*', (_, response) =>
       send(response, 200, failed(makePrediction(sha256(file)), 'worker-failed', '')));
     await drop(page, [file]);
     await card(page, 'succeeded').waitFor();
