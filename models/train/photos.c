@@ -165,13 +165,39 @@ static int choose_side(const struct photo_list *list) {
 
 /* ---- which are held out -------------------------------------------------- */
 
+struct shares {
+    const int *counts; /* (classes) */
+    int classes, held_out;
+    long total;
+    int *shares; /* (classes) */
+};
+
+/* How far a class is from its part of all that are held out. */
+static double lack(const struct shares *s, int class) {
+    return (double)s->held_out * s->counts[class] / (double)s->total -
+           s->shares[class];
+}
+
+/* Of the classes that can give one more (step 1) or one less (-1), the one that
+ * lacks most, or has most beyond its part; the first of equals. -1: none. */
+static int neediest(const struct shares *s, int step) {
+    int found = -1;
+    for (int i = 0; i < s->classes; i++) {
+        bool can =
+            step > 0 ? s->shares[i] < s->counts[i] - 1 : s->shares[i] > 1;
+        if (can && (found < 0 || step * lack(s, i) > step * lack(s, found)))
+            found = i;
+    }
+    return found;
+}
+
 int photos_share(const int *counts, int classes, int held_out, int *shares) {
-    long total = 0;
+    struct shares s = {counts, classes, held_out, 0, shares};
     int given = 0;
     for (int i = 0; i < classes; i++)
-        total += counts[i];
+        s.total += counts[i];
     for (int i = 0; i < classes; i++) {
-        long share = total ? (long)held_out * counts[i] / total : 0;
+        long share = s.total ? (long)held_out * counts[i] / s.total : 0;
         if (share == 0 && held_out >= classes)
             share = 1;
         if (share >= counts[i])
@@ -179,23 +205,15 @@ int photos_share(const int *counts, int classes, int held_out, int *shares) {
         shares[i] = (int)share;
         given += shares[i];
     }
-    /* What rounding left over goes to the classes that were cut most, the
-     * first of equals. */
-    while (given < held_out) {
-        int neediest = -1;
-        double most = 0;
-        for (int i = 0; i < classes; i++) {
-            double lack = (double)held_out * counts[i] / (double)total -
-                          (double)shares[i];
-            if (shares[i] < counts[i] - 1 && (neediest < 0 || lack > most)) {
-                neediest = i;
-                most = lack;
-            }
-        }
-        if (neediest < 0)
+    /* Rounding leaves some over, and one of each tiny class may be too many:
+     * the sum is what was asked for, for a run is resumed by asking for it. */
+    while (given != held_out) {
+        int step = given < held_out ? 1 : -1;
+        int class = neediest(&s, step);
+        if (class < 0)
             break;
-        shares[neediest]++;
-        given++;
+        shares[class] += step;
+        given += step;
     }
     return given;
 }
@@ -268,7 +286,7 @@ static int split(struct photos *photos, const struct photos_options *o,
     }
     photos->held_out =
         photos_share(photos->class_counts, set->classes, wanted, shares);
-    if (photos->held_out < wanted) {
+    if (photos->held_out < o->held_out) { /* without a wish what is possible */
         err_set(err,
                 "%s: cannot hold out %d of %zu photos: at least one of each "
                 "class must be left to train on",

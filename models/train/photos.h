@@ -26,7 +26,7 @@
 struct photos_options {
     const char *folder;
     int side;     /* 0: chosen by how large the photos are */
-    int held_out; /* photos; -1: a fifth */
+    int held_out; /* photos; -1: a fifth, or what is possible */
     uint64_t seed;
 };
 
@@ -49,7 +49,8 @@ uint8_t *photos_picture(const struct photos *photos, int i, int longest,
 
 /* How many of each class are held out: `held_out` in all, in proportion to
  * `counts` (classes), none of a class left without one to train on. Returns
- * how many it came to. */
+ * how many it came to: fewer where there are not as many, never more, so that
+ * asking for that number gives the same shares. */
 int photos_share(const int *counts, int classes, int held_out, int *shares);
 
 #endif

@@ -232,6 +232,35 @@ static void train_photos_share_leaves_some_of_each_to_train_on(void **state) {
     assert_int_equal(photos_share(counts, 4, 113, shares), 109);
 }
 
+/* A checkpoint keeps how many were held out, and is resumed by asking for as
+ * many: the shares must not change by that. */
+static void train_photos_share_the_same_when_asked_again(void **state) {
+    const int counts[6] = {100, 2, 2, 2, 3, 1};
+    int shares[6], again[6];
+    (void)state;
+    for (int asked = 0; asked < 120; asked++) {
+        int given = photos_share(counts, 6, asked, shares);
+        assert_true(given <= asked);
+        assert_int_equal(photos_share(counts, 6, given, again), given);
+        assert_memory_equal(again, shares, sizeof shares);
+    }
+}
+
+static void train_photos_hold_out_what_is_possible_by_default(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    char class[2] = "a";
+    for (int i = 0; i < 6; i++, class[0]++)
+        photo_folder_add(&f->folder, class, 0, 1);
+    read_all(f);
+    assert_int_equal(f->photos.held_out, 0);
+    struct photos_options o = *options_of(f);
+    o.held_out = 1;
+    photos_free(&f->photos);
+    assert_int_equal(photos_read(&f->photos, &o, f->team, &err), -1);
+    assert_non_null(strstr(err.text, "cannot hold out 1 of 6 photos"));
+}
+
 static void train_photos_show_the_picture_as_it_is(void **state) {
     struct fixture *f = *state;
     int width, height;
@@ -262,6 +291,8 @@ int main(void) {
         PHOTOS_TEST(train_photos_are_turned_as_a_viewer_does),
         PHOTOS_TEST(train_photos_repeat_a_seed_and_differ_by_it),
         PHOTOS_TEST(train_photos_share_leaves_some_of_each_to_train_on),
+        PHOTOS_TEST(train_photos_share_the_same_when_asked_again),
+        PHOTOS_TEST(train_photos_hold_out_what_is_possible_by_default),
         PHOTOS_TEST(train_photos_show_the_picture_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
