@@ -1,5 +1,7 @@
 #include "models/tool/command.h"
 
+#include "models/train/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,7 +23,9 @@ bool command_options(const struct options *options, int argc, char **argv,
 }
 
 int command_failed(const struct options *options, const struct err *err) {
-    fprintf(stderr, "%s: %s\n", options->program, err->text);
+    struct err shown = *err; /* with names of files in it */
+    names_plain(shown.text);
+    fprintf(stderr, "%s: %s\n", options->program, shown.text);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "models/tool/command.h"
 #include "models/tool/samples.h"
 #include "models/train/calibration.h"
+#include "models/train/names.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,10 +35,11 @@ struct evaluation {
 /* ---- the work ------------------------------------------------------------ */
 
 static void count_answer(struct evaluation *e, int i,
-                         const struct classification *r) {
+                         struct classification *r) {
     int wanted = e->samples->classes[i];
     if (r->failed) {
         e->unread++;
+        names_plain(r->err.text);
         fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
                 r->err.text);
     }

@@ -1,6 +1,7 @@
 #include "models/train/card.h"
 
 #include "models/train/architecture.h"
+#include "models/train/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +33,10 @@ static void put_head(const struct card *c, const char *name) {
 
 static void put_classes(const struct card *c) {
     const struct dataset *set = c->train;
-    for (int i = 0; i < set->classes; i++)
-        fprintf(c->out, "%s%s",
-                i == 0                 ? ""
-                : i + 1 < set->classes ? ", "
-                                       : " or ",
-                set->names[i]);
+    for (int i = 0; i < set->classes; i++) {
+        fputs(i == 0 ? "" : i + 1 < set->classes ? ", " : " or ", c->out);
+        names_markdown(c->out, set->names[i]);
+    }
 }
 
 /* What training began with: a network, or the mean of several, whose names have
@@ -139,8 +138,11 @@ static void put_photos(const struct card *c) {
             "drawn from every\nclass alike.\n\n"
             "| class | photos |\n| --- | ---: |\n",
             p->set.count, c->train->count, c->held_out);
-    for (int i = 0; i < p->set.classes; i++)
-        fprintf(c->out, "| %s | %d |\n", p->set.names[i], p->class_counts[i]);
+    for (int i = 0; i < p->set.classes; i++) {
+        fputs("| ", c->out);
+        names_markdown(c->out, p->set.names[i]);
+        fprintf(c->out, " | %d |\n", p->class_counts[i]);
+    }
     fputc('\n', c->out);
     for (int kind = 0; kind < FINDING_KINDS; kind++) {
         int count = findings_of(&p->found, (enum finding_kind)kind);

@@ -1,5 +1,7 @@
 #include "models/train/findings.h"
 
+#include "models/train/names.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -31,6 +33,8 @@ void findings_add(struct findings *f, enum finding_kind kind,
     if (vasprintf(&text, format, arguments) < 0)
         text = NULL;
     va_end(arguments);
+    if (text)
+        names_plain(text);
     f->items = items;
     items[f->count++] = (struct finding){kind, text};
 }

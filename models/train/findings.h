@@ -34,6 +34,7 @@ struct findings {
     int count;
 };
 
+/* Control characters in the text, of a file's name, become '?'. */
 void findings_add(struct findings *f, enum finding_kind kind,
                   const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -2,6 +2,7 @@
 
 #include "common/file.h"
 #include "common/sniff.h"
+#include "models/train/names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -88,6 +89,11 @@ static int add_class(struct photo_list *list, const char *name,
         return err_set(err,
                        "%s/%s: a class is named as its folder, and this name "
                        "is not in UTF-8: rename the folder",
+                       list->folder, name);
+    if (names_control(name))
+        return err_set(err,
+                       "%s/%s: a class is named as its folder, and this name "
+                       "has a control character, shown as ?: rename the folder",
                        list->folder, name);
     if (list->classes == CLASSES_MAX)
         return err_set(err, "%s: more than %d classes", list->folder,

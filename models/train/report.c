@@ -1,6 +1,7 @@
 #include "models/train/report.h"
 
 #include "common/file.h"
+#include "models/train/names.h"
 #include "models/train/progress.h"
 #include "models/train/report_page.h"
 
@@ -10,23 +11,7 @@
 #define FINDINGS_SHOWN 40 /* of a kind */
 
 void page_text(const struct page *p, const char *text) {
-    for (; *text; text++)
-        switch (*text) {
-        case '<':
-            fputs("&lt;", p->out);
-            break;
-        case '>':
-            fputs("&gt;", p->out);
-            break;
-        case '&':
-            fputs("&amp;", p->out);
-            break;
-        case '"':
-            fputs("&quot;", p->out);
-            break;
-        default:
-            fputc(*text, p->out);
-        }
+    names_html(p->out, text);
 }
 
 void page_section(const struct page *p, const char *class, const char *title,

@@ -32,11 +32,11 @@ static int worst_first(const void *a, const void *b) {
 static void put_image(const struct page *p, const char *class, const char *alt,
                       uint8_t *png, size_t size) {
     char *text = png ? base64_encode(png, size) : NULL;
-    if (text)
-        fprintf(p->out,
-                "<img class=\"%s\" alt=\"%s\" "
-                "src=\"data:image/png;base64,%s\">",
-                class, alt, text);
+    if (text) {
+        fprintf(p->out, "<img class=\"%s\" alt=\"", class);
+        page_text(p, alt);
+        fprintf(p->out, "\" src=\"data:image/png;base64,%s\">", text);
+    }
     free(text);
     free(png);
 }

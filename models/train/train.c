@@ -4,6 +4,7 @@
 #include "models/train/calibration.h"
 #include "models/train/command.h"
 #include "models/train/model_folder.h"
+#include "models/train/names.h"
 #include "models/train/progress.h"
 #include "models/train/report.h"
 #include "models/train/transfer.h"
@@ -368,6 +369,7 @@ int train_main(int argc, char **argv) {
     else if (parsed == OPTIONS_RUN &&
              run_command(&command, argc, argv, &err) < 0)
         status = stop ? 130 : 1; /* as a shell has it after SIGINT */
+    names_plain(err.text);
     if (status != 0)
         fprintf(stderr, COMMAND_PROGRAM ": %s\n", err.text);
     command_free(&command);

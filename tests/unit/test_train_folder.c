@@ -180,15 +180,27 @@ static void train_folder_reports_in_one_file(void **state) {
                                         "data:image/png;base64,",
                                         "The photos",
                                         "a &lt;b&gt; &amp; c",
+                                        "&quot;&gt;&lt;script&gt;\" src=",
                                         "--folder photos",
                                         "finished",
                                         "prefers-color-scheme:dark",
                                         NULL};
+    static const char *const cells[] = {"| a \\<b\\> \\& c | 8 |",
+                                        "| a\\|b | 8 |", NULL};
     struct fixture *f = *state;
     size_t size;
-    photo_folder_add(&f->folder, "a <b> & c", 0, 8);
+    photo_folder_add(&f->folder, "a <b> & c", 40, 8);
+    for (int i = 0; i < 3; i++) { /* whichever of them is named */
+        static const char *const names[] = {"ash", "birch", "cedar"};
+        char from[256], to[256];
+        strcpy(from, photo_folder_path(&f->folder, names[i]));
+        snprintf(to, sizeof to, "%.200s\"><script>", from);
+        assert_int_equal(rename(from, to), 0);
+    }
+    photo_folder_add(&f->folder, "a|b", 60, 8);
     expect(f, "--epochs 2", 0, "to watch it: ");
     expect_text(f, "report.html", parts);
+    expect_text(f, "README.md", cells);
     char *page = slurp(f, "report.html", &size);
     assert_null(strstr(page, "http")); /* nothing from elsewhere */
     assert_null(strstr(page, "<script"));

@@ -144,6 +144,19 @@ static void train_photos_name_what_they_leave_out(void **state) {
     }
 }
 
+/* A file's name is told without what would move a terminal's cursor; one of a
+ * class goes into labels.txt, a line each. */
+static void train_photos_tell_names_without_control_characters(void **state) {
+    struct fixture *f = *state;
+    photo_folder_add(&f->folder, "a", 0, 5);
+    photo_folder_add(&f->folder, "b", 0, 5);
+    photo_folder_text(&f->folder, "a/x\033[2J.txt", "no picture");
+    read_all(f);
+    expect_finding(f, FINDING_FOREIGN, "a/x?[2J.txt");
+    photo_folder_add(&f->folder, "c\nd", 0, 5);
+    refuse(f, "has a control character");
+}
+
 static void train_photos_refuse_folders_of_another_shape(void **state) {
     struct fixture *f = *state;
     refuse(f, "has no folders in it. Make one for each class");
@@ -287,6 +300,7 @@ int main(void) {
         PHOTOS_TEST(train_photos_are_split_by_class),
         PHOTOS_TEST(train_photos_are_the_bytes_that_are_served),
         PHOTOS_TEST(train_photos_name_what_they_leave_out),
+        PHOTOS_TEST(train_photos_tell_names_without_control_characters),
         PHOTOS_TEST(train_photos_refuse_folders_of_another_shape),
         PHOTOS_TEST(train_photos_are_turned_as_a_viewer_does),
         PHOTOS_TEST(train_photos_repeat_a_seed_and_differ_by_it),
