@@ -1,13 +1,10 @@
-#include "models/train/trainer.h"
+#include "models/train/trainer_private.h"
 
 #include "common/clock.h"
 #include "models/train/architecture.h"
 #include "models/train/checkpoint.h"
 #include "models/train/photometric.h"
-#include "models/train/probe.h"
 #include "models/train/progress.h"
-#include "models/train/transfer.h"
-#include "models/train/whiten.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,49 +26,12 @@ const struct settings trainer_defaults = {
     .feature_rate = 1,
 };
 
-#define WHITEN_IMAGES 5000          /* as in the original */
-#define LOOKAHEAD_IMAGES (5 * 1024) /* likewise: five steps of 1024 */
+#define LOOKAHEAD_IMAGES (5 * 1024) /* as in the original: five steps of 1024  \
+                                     */
 #define LOOKAHEAD_TIMES 20          /* in a run, at least */
-#define PROBE_IMAGES 4096           /* enough to fit a last layer to */
-#define SETTLE_IMAGES 8192          /* of the last statistics, at most */
 #define SHUFFLE_STREAM (1ull << 60)
 
-struct trainer {
-    struct settings settings;
-    struct dataset train, validation; /* borrowed */
-    uint64_t fingerprint;
-    struct augment policy;
-    struct optimiser_options optimiser;
-    struct team *team;
-    struct network *net;
-    float *slow;      /* lookahead's, laid out as the network's values */
-    uint32_t *order;  /* (train.count) */
-    uint16_t *labels; /* (batch) */
-    float *weights;   /* (classes) in the loss, or NULL */
-    float *best;      /* with patience: the values of the best epoch, or NULL */
-    float *logits;    /* (validation.count, classes) */
-    int epochs_done;
-    struct epoch_record *history; /* (settings.epochs) */
-    bool used_best;               /* trainer_use_best() has filled */
-    struct epoch_record kept;
-};
-
 /* ---- opening ------------------------------------------------------------- */
-
-static int whiten(struct trainer *t, struct err *err) {
-    struct layer *first = &t->net->layers[0];
-    int images =
-        t->train.count < WHITEN_IMAGES ? t->train.count : WHITEN_IMAGES;
-    if (!first->spec.whiten || *t->settings.from)
-        return 0;
-    float *x = malloc((size_t)images * shape_size(t->net->input) * sizeof *x);
-    if (!x)
-        return err_set(err, "no memory to whiten %d images", images);
-    augment_plain(&t->policy, &t->train, 0, images, x);
-    int rc = whiten_conv(first, x, images, err);
-    free(x);
-    return rc;
-}
 
 static int check_settings(const struct settings *s, struct shape input,
                           struct err *err) {
@@ -126,7 +86,7 @@ static int open_network(struct trainer *t, struct err *err) {
         for (int p = 0; p < t->net->layers[i].params_count; p++)
             t->net->layers[i].params[p].lr_scale *=
                 (float)t->settings.feature_rate;
-    return whiten(t, err);
+    return trainer_whiten(t, err);
 }
 
 /* A class that is rare in the training images weighs as much as a common one:
@@ -259,67 +219,6 @@ static void fill_slice(void *arg, int item, int thread) {
                      s.count, job->epoch, t->settings.seed, out);
 }
 
-static int batch_size(int total, int first, int batch) {
-    return total - first < batch ? total - first : batch;
-}
-
-/* What the last layer reads of the first `images` training images. */
-static void pool_features(struct trainer *t, int images, float *pooled) {
-    size_t each = shape_size(t->net->layers[t->net->layers_count - 1].in);
-    for (int i = 0; i < images; i += t->settings.batch) {
-        int n = batch_size(images, i, t->settings.batch);
-        augment_plain(&t->policy, &t->train, i, n, network_input(t->net));
-        network_infer(t->net, n);
-        memcpy(pooled + (size_t)i * each, network_pooled(t->net),
-               (size_t)n * each * sizeof *pooled);
-    }
-}
-
-/* The last layer: fitted to the features as they are. */
-static int fit_head(struct trainer *t, struct err *err) {
-    int images = batch_size(t->train.count, 0, PROBE_IMAGES);
-    size_t each = shape_size(t->net->layers[t->net->layers_count - 1].in);
-    float *pooled = malloc((size_t)images * each * sizeof *pooled);
-    if (!pooled)
-        return err_set(err, "no memory for the features of %d images", images);
-    pool_features(t, images, pooled);
-    int rc = probe_fit(t->net, pooled, t->train.labels, images,
-                       (float)t->settings.smoothing, err);
-    free(pooled);
-    return rc;
-}
-
-/* Weights of networks that went on from one another lie in one valley, and
- * their mean nearer to its bottom (Izmailov et al. 2018, arXiv 1803.05407;
- * Wortsman et al. 2022, arXiv 2203.05482). */
-static int load_mean(struct trainer *t, const struct transfer *models,
-                     int count, struct err *err) {
-    struct network *net = t->net;
-    memset(t->slow, 0, net->count * sizeof *t->slow);
-    for (int i = 0; i < count; i++) {
-        if (transfer_load(&models[i], net, err) < 0 ||
-            (t->settings.head && transfer_load_head(&models[i], net, err) < 0))
-            return -1;
-        for (size_t k = 0; k < net->count; k++)
-            t->slow[k] += net->values[k] / (float)count;
-    }
-    memcpy(net->values, t->slow, net->count * sizeof *t->slow);
-    return 0;
-}
-
-int trainer_start_from(struct trainer *t, const struct transfer *models,
-                       int count, struct err *err) {
-    int batch = batch_size(t->train.count, 0, t->settings.batch);
-    if (load_mean(t, models, count, err) < 0)
-        return -1;
-    augment_plain(&t->policy, &t->train, 0, batch, network_input(t->net));
-    transfer_adapt(t->net, batch);
-    if (!t->settings.head && fit_head(t, err) < 0)
-        return -1;
-    memcpy(t->slow, t->net->values, t->net->count * sizeof *t->slow);
-    return 0;
-}
-
 void trainer_validate(struct trainer *t, struct epoch_record *record) {
     struct loss loss = {0};
     int classes = t->net->output.channels;
@@ -328,7 +227,7 @@ void trainer_validate(struct trainer *t, struct epoch_record *record) {
     if (t->validation.count == 0)
         return;
     for (int i = 0; i < t->validation.count; i += t->settings.batch) {
-        int n = batch_size(t->validation.count, i, t->settings.batch);
+        int n = trainer_batch(t->validation.count, i, t->settings.batch);
         struct fill_job job = {t, i, n, -1};
         team_run(t->team, LAYER_SLICES, fill_slice, &job);
         network_infer(t->net, n);
@@ -400,7 +299,7 @@ static int train_epoch(struct trainer *t, int epoch,
     if (watch->progress)
         progress_start(watch->progress, epoch, each);
     for (int i = 0, done = 0; i < t->train.count; i += t->settings.batch) {
-        int n = batch_size(t->train.count, i, t->settings.batch);
+        int n = trainer_batch(t->train.count, i, t->settings.batch);
         if (watch->stop && *watch->stop)
             return 1;
         train_batch(t, epoch, i, n, each * epoch + done++, steps, &loss);
@@ -418,57 +317,6 @@ static int train_epoch(struct trainer *t, int epoch,
     record->seconds = clock_seconds() - begun;
     trainer_validate(t, record);
     return 0;
-}
-
-/* The more accurate; of two that are equally so, the one that is surer. */
-static bool better(const struct epoch_record *a, const struct epoch_record *b) {
-    if (a->validation_accuracy != b->validation_accuracy)
-        return a->validation_accuracy > b->validation_accuracy;
-    return a->validation_loss < b->validation_loss;
-}
-
-int trainer_best_epoch(const struct trainer *t) {
-    int best = 0;
-    if (t->settings.patience == 0)
-        return t->epochs_done - 1;
-    for (int i = 1; i < t->epochs_done; i++)
-        if (better(&t->history[i], &t->history[best]))
-            best = i;
-    return t->epochs_done > 0 ? best : -1;
-}
-
-bool trainer_finished(const struct trainer *t) {
-    int since = t->epochs_done - 1 - trainer_best_epoch(t);
-    return t->epochs_done >= t->settings.epochs ||
-           (t->settings.patience > 0 && since >= t->settings.patience);
-}
-
-/* The statistics of batch normalisation that training leaves are of its last
- * two or three batches, of changed images, and of weights that lookahead has
- * moved since. These are of many images as a user shows them, under the weights
- * that are kept (Wu and Johnson 2021, arXiv 2105.07576, section 3; Izmailov et
- * al. 2018, arXiv 1803.05407, section 3.2). */
-static void settle_statistics(struct trainer *t) {
-    int images = batch_size(t->train.count, 0, SETTLE_IMAGES);
-    int batch = batch_size(images, 0, t->settings.batch);
-    for (int i = 0; i < images / batch; i++) {
-        augment_plain(&t->policy, &t->train, i * batch, batch,
-                      network_input(t->net));
-        network_average_statistics(t->net, batch, i);
-    }
-}
-
-void trainer_use_best(struct trainer *t) {
-    if (t->best)
-        memcpy(t->net->values, t->best, t->net->count * sizeof *t->best);
-    t->kept = t->history[trainer_best_epoch(t)];
-    t->used_best = true;
-    settle_statistics(t);
-    trainer_validate(t, &t->kept);
-}
-
-const struct epoch_record *trainer_kept(const struct trainer *t) {
-    return t->used_best ? &t->kept : &t->history[trainer_best_epoch(t)];
 }
 
 int trainer_run(struct trainer *t, const char *checkpoint,

@@ -1,0 +1,59 @@
+/*
+ * Which epoch is kept, and what becomes of it at the end of a run.
+ */
+#include "models/train/trainer_private.h"
+
+#include <string.h>
+
+#define SETTLE_IMAGES 8192 /* of the last statistics, at most */
+
+/* The more accurate; of two that are equally so, the one that is surer. */
+static bool better(const struct epoch_record *a, const struct epoch_record *b) {
+    if (a->validation_accuracy != b->validation_accuracy)
+        return a->validation_accuracy > b->validation_accuracy;
+    return a->validation_loss < b->validation_loss;
+}
+
+int trainer_best_epoch(const struct trainer *t) {
+    int best = 0;
+    if (t->settings.patience == 0)
+        return t->epochs_done - 1;
+    for (int i = 1; i < t->epochs_done; i++)
+        if (better(&t->history[i], &t->history[best]))
+            best = i;
+    return t->epochs_done > 0 ? best : -1;
+}
+
+bool trainer_finished(const struct trainer *t) {
+    int since = t->epochs_done - 1 - trainer_best_epoch(t);
+    return t->epochs_done >= t->settings.epochs ||
+           (t->settings.patience > 0 && since >= t->settings.patience);
+}
+
+/* The statistics of batch normalisation that training leaves are of its last
+ * two or three batches, of changed images, and of weights that lookahead has
+ * moved since. These are of many images as a user shows them, under the weights
+ * that are kept (Wu and Johnson 2021, arXiv 2105.07576, section 3; Izmailov et
+ * al. 2018, arXiv 1803.05407, section 3.2). */
+static void settle_statistics(struct trainer *t) {
+    int images = trainer_batch(t->train.count, 0, SETTLE_IMAGES);
+    int batch = trainer_batch(images, 0, t->settings.batch);
+    for (int i = 0; i < images / batch; i++) {
+        augment_plain(&t->policy, &t->train, i * batch, batch,
+                      network_input(t->net));
+        network_average_statistics(t->net, batch, i);
+    }
+}
+
+void trainer_use_best(struct trainer *t) {
+    if (t->best)
+        memcpy(t->net->values, t->best, t->net->count * sizeof *t->best);
+    t->kept = t->history[trainer_best_epoch(t)];
+    t->used_best = true;
+    settle_statistics(t);
+    trainer_validate(t, &t->kept);
+}
+
+const struct epoch_record *trainer_kept(const struct trainer *t) {
+    return t->used_best ? &t->kept : &t->history[trainer_best_epoch(t)];
+}
