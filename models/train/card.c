@@ -105,39 +105,76 @@ static void put_calibration(const struct card *c) {
                 o->threshold);
 }
 
+/* Which of two networks the numbers are of. */
+static void put_statistics(const struct card *c) {
+    bool anew;
+    const struct epoch_record *settled = trainer_settled(c->t, &anew);
+    int epoch = trainer_best_epoch(c->t);
+    if (!settled)
+        return;
+    fprintf(c->out,
+            "The network is that of epoch %d. With its batch normalisation as "
+            "training left it,\nit names %.2f %% of the held-out images right "
+            "(the list of epochs below); with the\nstatistics measured anew on "
+            "the training images as they are, %.2f %%. The %s is\nbetter and "
+            "in this folder; the table above is of it.\n\n",
+            epoch + 1, 100 * trainer_epoch(c->t, epoch)->validation_accuracy,
+            100 * settled->validation_accuracy, anew ? "latter" : "former");
+}
+
 static void put_accuracy(const struct card *c) {
     const struct epoch_record *kept = trainer_kept(c->t);
     fprintf(c->out, "## Accuracy\n\n"
-                    "| images | number | top-1 | cross entropy |\n"
-                    "| --- | ---: | ---: | ---: |\n");
+                    "| images | number | top-1 | balanced | cross entropy |\n"
+                    "| --- | ---: | ---: | ---: | ---: |\n");
     if (c->held_out > 0)
         fprintf(
             c->out,
             "| held out, never trained on, one view each | %d | **%.2f %%** "
-            "| %.4f |\n",
+            "| %.2f %% | %.4f |\n",
             c->held_out, 100 * kept->validation_accuracy,
-            kept->validation_loss);
+            100 * kept->validation_balanced, kept->validation_loss);
     fprintf(c->out,
-            "| training, as augmented, %s epoch | %d | %.2f %% | %.4f |\n\n",
-            c->settings->patience > 0 ? "that" : "last", c->train->count,
-            100 * kept->accuracy, kept->loss);
+            "| training, as augmented, epoch %d | %d | %.2f %% | | %.4f |\n\n",
+            trainer_best_epoch(c->t) + 1, c->train->count, 100 * kept->accuracy,
+            kept->loss);
+    put_statistics(c);
+    if (c->held_out > 0)
+        fprintf(c->out,
+                "Balanced is the mean over the classes of what is right of "
+                "each.\n");
     fprintf(c->out,
             "The loss on the training images is that of smoothed labels, so "
             "the two do not\ncompare.\n\n");
     if (c->settings->patience > 0 && c->held_out > 0)
         fprintf(c->out,
-                "This is the best of the epochs by those very held-out images, "
-                "so expect a little\nless on new ones.\n\n");
+                "Epoch %d is the best by%s those very held-out images, so "
+                "expect a little less\non new ones.\n\n",
+                trainer_best_epoch(c->t) + 1,
+                c->settings->balance ? " balanced accuracy on" : "");
     put_calibration(c);
+}
+
+static bool all_held_out(const struct card *c) {
+    const struct dataset *set = trainer_validation_set(c->t);
+    for (int class = 0; class < set->classes; class ++) {
+        int i = 0;
+        while (i < set->count && set->labels[i] != class)
+            i++;
+        if (i == set->count)
+            return false;
+    }
+    return true;
 }
 
 static void put_photos(const struct card *c) {
     const struct photos *p = c->outcome->photos;
     fprintf(c->out,
             "%d photos, a folder a class: %d to learn from and %d held out, "
-            "drawn from every\nclass alike.\n\n"
+            "drawn from every\nclass alike%s.\n\n"
             "| class | photos |\n| --- | ---: |\n",
-            p->set.count, c->train->count, c->held_out);
+            p->set.count, c->train->count, c->held_out,
+            all_held_out(c) ? "" : " as far as it has enough");
     for (int i = 0; i < p->set.classes; i++) {
         fputs("| ", c->out);
         names_markdown(c->out, p->set.names[i]);
@@ -222,7 +259,8 @@ static void put_beginning(const struct card *c) {
                 s->feature_rate);
     }
     if (s->balance)
-        fprintf(c->out, "- classes weighted so that all count the same\n");
+        fprintf(c->out, "- classes weighted so that all count the same, "
+                        "by ten times at most\n");
     if (s->patience > 0)
         fprintf(c->out,
                 "- ends after %d epochs without a better one on the held-out "

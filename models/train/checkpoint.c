@@ -7,20 +7,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC "convoyT2"
+#define MAGIC "convoyT3"
+#define MAGIC_2 "convoyT2"
 #define MAGIC_1 "convoyT1"
 #define SETTINGS_1 offsetof(struct settings, side) /* of the first layout */
 
-/* The file: magic; in the second layout the size of the settings; settings;
- * state; in the first layout without `arrays`, which were three; then history
- * and the arrays. */
+/* The file: magic; since the second layout the size of the settings; settings;
+ * state; then history and the arrays. The first layout had no `arrays`, which
+ * were three; neither it nor the second had `record`. */
 struct state {
     uint64_t fingerprint;
     uint64_t count;
     uint64_t epochs_done;
     uint64_t arrays; /* 3, or 4 with `best` */
+    uint64_t record; /* bytes of an epoch's in the history */
 };
 #define STATE_1 offsetof(struct state, arrays)
+#define STATE_2 offsetof(struct state, record)
+#define RECORD_1 offsetof(struct epoch_record, validation_balanced)
 #define MAGIC_SIZE 8
 
 struct header {
@@ -59,7 +63,8 @@ static void put_all(struct stream *s, const struct checkpoint *c) {
     const struct state state = {.fingerprint = c->fingerprint,
                                 .count = c->count,
                                 .epochs_done = (uint64_t)c->epochs_done,
-                                .arrays = c->best ? 4 : 3};
+                                .arrays = c->best ? 4 : 3,
+                                .record = sizeof *c->history};
     put(s, MAGIC, MAGIC_SIZE);
     put(s, &size, sizeof size);
     put(s, &c->settings, sizeof c->settings);
@@ -113,16 +118,19 @@ static void get_header(struct stream *s, struct header *header) {
         get(s, &header->settings, SETTINGS_1 + sizeof header->settings.side);
         get(s, &header->state, STATE_1);
         header->state.arrays = 3;
+        header->state.record = RECORD_1;
         return;
     }
+    bool second = memcmp(magic, MAGIC_2, MAGIC_SIZE) == 0;
     get(s, &size, sizeof size);
-    if (memcmp(magic, MAGIC, MAGIC_SIZE) != 0 ||
+    if ((!second && memcmp(magic, MAGIC, MAGIC_SIZE) != 0) ||
         size > sizeof header->settings) {
         s->failed = true;
         return;
     }
     get(s, &header->settings, size);
-    get(s, &header->state, sizeof header->state);
+    header->state.record = RECORD_1;
+    get(s, &header->state, second ? STATE_2 : sizeof header->state);
 }
 
 static int open_header(const char *path, struct stream *s,
@@ -132,6 +140,7 @@ static int open_header(const char *path, struct stream *s,
         return err_set(err, "%s: %s", path, strerror(errno));
     get_header(s, header);
     if (s->failed || header->settings.epochs < 1 ||
+        header->state.record > sizeof(struct epoch_record) ||
         header->state.epochs_done > (uint64_t)header->settings.epochs) {
         fclose(s->file);
         return err_set(err,
@@ -165,6 +174,16 @@ static int same_run(const char *path, const struct header *header,
     return 0;
 }
 
+/* What was not measured then is taken for equal in every class. */
+static void get_history(struct stream *s, const struct header *header,
+                        struct epoch_record *history) {
+    for (int i = 0; i < header->settings.epochs; i++) {
+        get(s, &history[i], header->state.record);
+        if (header->state.record <= RECORD_1)
+            history[i].validation_balanced = history[i].validation_accuracy;
+    }
+}
+
 int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
     struct stream s;
     struct header header;
@@ -174,7 +193,7 @@ int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
         return -1;
     if (same_run(path, &header, c, err) < 0)
         goto fail;
-    get(&s, c->history, (size_t)c->settings.epochs * sizeof *c->history);
+    get_history(&s, &header, c->history);
     get(&s, c->values, c->count * sizeof *c->values);
     get(&s, c->momentum, c->count * sizeof *c->momentum);
     get(&s, c->slow, c->count * sizeof *c->slow);

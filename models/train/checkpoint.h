@@ -7,8 +7,8 @@
  *     checkpoint_read_settings("DIR/checkpoint", &settings, &err);
  *     checkpoint_read("DIR/checkpoint", &c, &err);      into c's arrays
  *
- * Files of the first layout ("convoyT1", without the settings that came later
- * and without `best`) are read too.
+ * Files of earlier layouts are read too: "convoyT1", without the settings that
+ * came later and without `best`, and "convoyT2", without balanced accuracy.
  *
  * The file is written beside its place, forced to disk and renamed over the old
  * one. It is for the machine that wrote it (native byte order) and ends in a

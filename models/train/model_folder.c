@@ -94,6 +94,8 @@ static void add_measures(json_t *notes, struct trainer *t,
                         json_integer(trainer_validation_images(t)));
     json_object_set_new(notes, "validation_accuracy",
                         json_real(kept->validation_accuracy));
+    json_object_set_new(notes, "validation_balanced_accuracy",
+                        json_real(kept->validation_balanced));
     json_object_set_new(notes, "calibration_error", json_real(outcome->error));
     json_object_set_new(notes, "calibration_error_before",
                         json_real(outcome->error_before));

@@ -222,24 +222,27 @@ static void print_result(const struct command *c, const struct trainer *t,
     double seconds = trainer_seconds(t);
     double rate = (double)trainer_training_set(t)->count * done / seconds;
     bool held_out = trainer_validation_images(t) > 0;
-    char top1[32] = "null", error[32] = "null", time[32];
+    char top1[32] = "null", balanced[32] = "null", error[32] = "null", time[32];
 
     if (held_out) {
         snprintf(top1, sizeof top1, "%.6g", kept->validation_accuracy);
+        snprintf(balanced, sizeof balanced, "%.6g", kept->validation_balanced);
         snprintf(error, sizeof error, "%.6g", outcome->error);
     }
     progress_time(seconds, time);
     if (c->json)
-        printf("{\"top1\":%s,\"epochs\":%d,\"best_epoch\":%d,"
+        printf("{\"top1\":%s,\"balanced_accuracy\":%s,\"epochs\":%d,\"best_"
+               "epoch\":%d,"
                "\"seconds\":%.1f,\"images_per_second\":%.1f,\"loss\":%.6g,"
                "\"ece\":%s,\"temperature\":%.6g}\n",
-               top1, done, best + 1, seconds, rate, kept->loss, error,
+               top1, balanced, done, best + 1, seconds, rate, kept->loss, error,
                outcome->temperature);
     else if (held_out)
         printf("%s: right on %.2f %% of %d held-out images after %d epochs "
-               "(%s), calibration error %.4f\n",
+               "(%s), balanced accuracy %.2f %%, calibration error %.4f\n",
                c->out, 100 * kept->validation_accuracy,
-               trainer_validation_images(t), best + 1, time, outcome->error);
+               trainer_validation_images(t), best + 1, time,
+               100 * kept->validation_balanced, outcome->error);
     else
         printf("%s: trained for %d epochs (%s); no images were held out\n",
                c->out, done, time);

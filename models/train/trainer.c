@@ -26,10 +26,10 @@ const struct settings trainer_defaults = {
     .feature_rate = 1,
 };
 
-#define LOOKAHEAD_IMAGES (5 * 1024) /* as in the original: five steps of 1024  \
-                                     */
+#define LOOKAHEAD_IMAGES (5 * 1024) /* as there: five steps of 1024 */
 #define LOOKAHEAD_TIMES 20          /* in a run, at least */
 #define SHUFFLE_STREAM (1ull << 60)
+#define WEIGHT_MOST 10 /* of a class in the loss */
 
 /* ---- opening ------------------------------------------------------------- */
 
@@ -90,7 +90,9 @@ static int open_network(struct trainer *t, struct err *err) {
 }
 
 /* A class that is rare in the training images weighs as much as a common one:
- * images / (classes * images of the class). */
+ * images / (classes * images of the class). Up to WEIGHT_MOST: three photos
+ * beside five hundred would weigh 84 each, and a batch that one of them is in
+ * would be a step as long as six batches without. */
 static int weigh_classes(struct trainer *t, struct err *err) {
     int classes = t->train.classes;
     if (!t->settings.balance)
@@ -103,7 +105,8 @@ static int weigh_classes(struct trainer *t, struct err *err) {
     for (int i = 0; i < classes; i++)
         if (t->weights[i] > 0)
             t->weights[i] =
-                (float)t->train.count / ((float)classes * t->weights[i]);
+                fminf((float)t->train.count / ((float)classes * t->weights[i]),
+                      WEIGHT_MOST);
     return 0;
 }
 
@@ -115,10 +118,11 @@ static int allocate(struct trainer *t, struct err *err) {
     t->history = calloc((size_t)t->settings.epochs, sizeof *t->history);
     t->logits = malloc(((size_t)t->validation.count + 1) *
                        (size_t)t->train.classes * sizeof *t->logits);
+    t->tally = malloc(2 * (size_t)t->train.classes * sizeof *t->tally);
     if (t->settings.patience > 0)
         t->best = malloc(count * sizeof *t->best);
     if (!t->slow || !t->order || !t->labels || !t->history || !t->logits ||
-        (t->settings.patience > 0 && !t->best))
+        !t->tally || (t->settings.patience > 0 && !t->best))
         return err_set(err, "no memory for a run of %d epochs",
                        t->settings.epochs);
     memcpy(t->slow, t->net->values, count * sizeof *t->slow);
@@ -171,6 +175,7 @@ void trainer_close(struct trainer *t) {
     free(t->weights);
     free(t->best);
     free(t->logits);
+    free(t->tally);
     free(t->history);
     free(t);
 }
@@ -219,11 +224,32 @@ static void fill_slice(void *arg, int item, int thread) {
                      s.count, job->epoch, t->settings.seed, out);
 }
 
+/* Mean over the classes that are held out of what is right of each. */
+static double balanced_accuracy(struct trainer *t) {
+    int classes = t->train.classes, present = 0;
+    int *images = t->tally, *right = t->tally + classes;
+    double sum = 0;
+    memset(t->tally, 0, 2 * (size_t)classes * sizeof *t->tally);
+    for (int i = 0; i < t->validation.count; i++) {
+        int label = t->validation.labels[i];
+        const float *logits = t->logits + (size_t)i * (size_t)classes;
+        images[label]++;
+        right[label] += loss_best(logits, classes) == label;
+    }
+    for (int i = 0; i < classes; i++)
+        if (images[i] > 0) {
+            present++;
+            sum += (double)right[i] / images[i];
+        }
+    return sum / present;
+}
+
 void trainer_validate(struct trainer *t, struct epoch_record *record) {
     struct loss loss = {0};
     int classes = t->net->output.channels;
 
     record->validation_loss = record->validation_accuracy = 0;
+    record->validation_balanced = 0;
     if (t->validation.count == 0)
         return;
     for (int i = 0; i < t->validation.count; i += t->settings.batch) {
@@ -239,6 +265,7 @@ void trainer_validate(struct trainer *t, struct epoch_record *record) {
     }
     record->validation_loss = loss.sum / t->validation.count;
     record->validation_accuracy = (double)loss.correct / t->validation.count;
+    record->validation_balanced = balanced_accuracy(t);
 }
 
 static long steps_per_epoch(const struct trainer *t) {

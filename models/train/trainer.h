@@ -64,6 +64,9 @@ struct epoch_record {
     double validation_loss;     /* cross entropy without smoothing */
     double validation_accuracy; /* 0..1, single view */
     double seconds;
+    double validation_balanced; /* mean over the classes of the share of each
+                                   that is right; those that none is held out
+                                   of do not count */
 };
 
 struct progress; /* progress.h */
@@ -99,15 +102,24 @@ int trainer_run(struct trainer *t, const char *checkpoint,
                 const struct trainer_watch *watch, struct err *err);
 
 /* The epoch whose network is to be kept: with patience the best on the
- * held-out images so far, else the last. -1 before the first. */
+ * held-out images so far, else the last. -1 before the first. Where classes are
+ * balanced in the loss, accuracy is balanced as well: of 500 photos of one and
+ * 3 of another, naming all of them the first is right on 99 %. */
 int trainer_best_epoch(const struct trainer *t);
 
 /* True once all epochs are done or patience is at its end. */
 bool trainer_finished(const struct trainer *t);
 
 /* For the end of a run: puts the network of trainer_best_epoch() in place, with
- * statistics of batch normalisation that are measured anew, and then it. */
+ * statistics of batch normalisation that are measured anew; where that makes it
+ * worse on the held-out images, as it was. And measures it. Training cannot go
+ * on after it. */
 void trainer_use_best(struct trainer *t);
+
+/* That network with the statistics measured anew, on the held-out images, and
+ * whether this is the one that was kept. NULL before trainer_use_best(), and
+ * where no images are held out. */
+const struct epoch_record *trainer_settled(const struct trainer *t, bool *kept);
 
 /* The record of that epoch; after trainer_use_best() as it was measured there.
  * Only after the first epoch. */

@@ -3,14 +3,21 @@
  */
 #include "models/train/trainer_private.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SETTLE_IMAGES 8192 /* of the last statistics, at most */
 
+#define ROUNDING 1e-9 /* of a mean over classes */
+
 /* The more accurate; of two that are equally so, the one that is surer. */
-static bool better(const struct epoch_record *a, const struct epoch_record *b) {
-    if (a->validation_accuracy != b->validation_accuracy)
-        return a->validation_accuracy > b->validation_accuracy;
+static bool better(const struct trainer *t, const struct epoch_record *a,
+                   const struct epoch_record *b) {
+    double more = t->settings.balance
+                      ? a->validation_balanced - b->validation_balanced
+                      : a->validation_accuracy - b->validation_accuracy;
+    if (fabs(more) > ROUNDING)
+        return more > 0;
     return a->validation_loss < b->validation_loss;
 }
 
@@ -19,7 +26,7 @@ int trainer_best_epoch(const struct trainer *t) {
     if (t->settings.patience == 0)
         return t->epochs_done - 1;
     for (int i = 1; i < t->epochs_done; i++)
-        if (better(&t->history[i], &t->history[best]))
+        if (better(t, &t->history[i], &t->history[best]))
             best = i;
     return t->epochs_done > 0 ? best : -1;
 }
@@ -46,12 +53,30 @@ static void settle_statistics(struct trainer *t) {
 }
 
 void trainer_use_best(struct trainer *t) {
+    struct network *net = t->net;
+    size_t size = net->count * sizeof *net->values;
+    float *trained = t->slow; /* lookahead is over */
     if (t->best)
-        memcpy(t->net->values, t->best, t->net->count * sizeof *t->best);
-    t->kept = t->history[trainer_best_epoch(t)];
-    t->used_best = true;
+        memcpy(net->values, t->best, size);
+    memcpy(trained, net->values, size);
+    t->kept = t->settled = t->history[trainer_best_epoch(t)];
     settle_statistics(t);
-    trainer_validate(t, &t->kept);
+    trainer_validate(t, &t->settled);
+    t->took_settled =
+        t->validation.count == 0 || !better(t, &t->kept, &t->settled);
+    if (t->took_settled)
+        t->kept = t->settled;
+    else {
+        memcpy(net->values, trained, size);
+        trainer_validate(t, &t->kept); /* for its logits */
+    }
+    t->used_best = true;
+}
+
+const struct epoch_record *trainer_settled(const struct trainer *t,
+                                           bool *kept) {
+    *kept = t->took_settled;
+    return t->used_best && t->validation.count > 0 ? &t->settled : NULL;
 }
 
 const struct epoch_record *trainer_kept(const struct trainer *t) {

@@ -26,8 +26,10 @@ struct trainer {
     float *logits;    /* (validation.count, classes) */
     int epochs_done;
     struct epoch_record *history; /* (settings.epochs) */
+    int *tally;                   /* (2, classes) scratch */
     bool used_best;               /* trainer_use_best() has filled */
-    struct epoch_record kept;
+    struct epoch_record kept, settled;
+    bool took_settled;
 };
 
 /* Images of the batch that begins at `first`, of `total`. */

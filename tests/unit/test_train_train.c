@@ -154,6 +154,9 @@ static void train_tells_programs_in_json(void **state) {
     assert_non_null(root);
     double top1 = json_real_value(json_object_get(root, "top1"));
     assert_true(top1 >= 0 && top1 <= 1);
+    double balanced =
+        json_real_value(json_object_get(root, "balanced_accuracy"));
+    assert_true(balanced >= 0 && balanced <= 1);
     assert_int_equal(json_integer_value(json_object_get(root, "epochs")), 2);
     assert_true(json_is_number(json_object_get(root, "seconds")));
     assert_true(json_real_value(json_object_get(root, "images_per_second")) >

@@ -1,6 +1,7 @@
 /* Runs on a tiny set: they learn, they repeat, they go on where they were. */
 #include "tests/unit/train_tiny.h"
 
+#include "models/train/checkpoint.h"
 #include "models/train/progress.h"
 
 enum { IMAGES = 70 };
@@ -175,6 +176,111 @@ static void train_trainer_says_when_it_diverges(void **state) {
     trainer_close(t);
 }
 
+/* A trainer of the tiny set that finds `history` in its checkpoint. */
+static struct trainer *with_history(struct fixture *f, struct settings settings,
+                                    struct epoch_record history[3]) {
+    struct err err = {0};
+    settings.epochs = 3;
+    settings.patience = 3;
+    struct trainer *t = open_trainer(f, &settings, 1);
+    struct network *net = trainer_network(t);
+    const struct checkpoint c = {.settings = settings,
+                                 .fingerprint = dataset_fingerprint(&f->images),
+                                 .epochs_done = 3,
+                                 .count = net->count,
+                                 .history = history,
+                                 .values = net->values,
+                                 .momentum = net->momentum,
+                                 .slow = net->momentum,
+                                 .best = net->values};
+    if (checkpoint_write(f->checkpoint, &c, &err) < 0 ||
+        trainer_resume(t, f->checkpoint, &err) < 0)
+        fail_msg("%s", err.text);
+    return t;
+}
+
+/* Naming all images the common class is right on most of them. */
+static void train_trainer_chooses_by_balanced_accuracy(void **state) {
+    struct fixture *f = *state;
+    struct settings settings = tiny_settings();
+    struct epoch_record history[3] = {
+        {.validation_accuracy = 0.99, .validation_balanced = 0.5},
+        {.validation_accuracy = 0.95, .validation_balanced = 0.9},
+        {.validation_accuracy = 0.95, .validation_balanced = 0.9}};
+    settings.balance = 1;
+    history[2].validation_loss = 1; /* as right, but less sure */
+    struct trainer *t = with_history(f, settings, history);
+    assert_int_equal(trainer_best_epoch(t), 1);
+    trainer_close(t);
+    settings.balance = 0;
+    t = with_history(f, settings, history);
+    assert_int_equal(trainer_best_epoch(t), 0);
+    trainer_close(t);
+}
+
+/* Two classes of ten images, all of one but one, in what is held out. */
+static void train_trainer_measures_every_class_alike(void **state) {
+    struct fixture *f = *state;
+    struct settings settings = tiny_settings();
+    struct epoch_record record;
+    struct dataset images = f->images;
+    struct err err = {0};
+    uint16_t labels[IMAGES] = {0};
+    images.labels = labels;
+    images.classes = 2;
+    labels[0] = labels[IMAGES - 1] = 1;
+    settings.balance = 1;
+    struct trainer *t = trainer_open(&settings, &images, 1, &err);
+    if (!t)
+        fail_msg("%s", err.text);
+    trainer_validate(t, &record);
+    const float *logits = trainer_validation_logits(t);
+    double right[2] = {0};
+    for (int i = 0; i < 10; i++)
+        right[i == 9] += (logits[2 * i + 1] > logits[2 * i]) == (i == 9);
+    assert_float_equal(record.validation_balanced,
+                       (right[0] / 9 + right[1]) / 2, 1e-9);
+    assert_float_equal(record.validation_accuracy, (right[0] + right[1]) / 10,
+                       1e-9);
+    /* One of sixty would weigh 30 to be as much as the others. */
+    assert_float_equal(trainer_network(t)->class_weights[1], 10, 0);
+    trainer_close(t);
+}
+
+/* Statistics that are measured anew may be worse: then those of training stay,
+ * and what is told is what the network does. */
+static void train_trainer_keeps_the_better_statistics(void **state) {
+    struct fixture *f = *state;
+    struct settings settings = tiny_settings();
+    struct epoch_record history[3] = {{.validation_accuracy = 0}}, record;
+    bool anew;
+    history[1].validation_accuracy = 1; /* hard to beat */
+    struct trainer *t = with_history(f, settings, history);
+    struct network *net = trainer_network(t);
+    size_t size = net->count * sizeof *net->values;
+    float *before = malloc(size);
+    assert_non_null(before);
+    memcpy(before, net->values, size);
+    assert_null(trainer_settled(t, &anew));
+    trainer_use_best(t);
+    assert_memory_equal(net->values, before, size);
+    assert_non_null(trainer_settled(t, &anew));
+    assert_false(anew);
+    trainer_validate(t, &record);
+    assert_true(trainer_kept(t)->validation_loss == record.validation_loss);
+    trainer_close(t);
+
+    history[1].validation_accuracy = -1; /* easy */
+    t = with_history(f, settings, history);
+    trainer_use_best(t);
+    const struct epoch_record *settled = trainer_settled(t, &anew);
+    assert_true(anew);
+    trainer_validate(t, &record);
+    assert_true(settled->validation_loss == record.validation_loss);
+    trainer_close(t);
+    free(before);
+}
+
 static void refuse(struct fixture *f, const struct settings *settings,
                    const char *why) {
     struct err err = {0};
@@ -212,6 +318,9 @@ int main(void) {
         cmocka_unit_test(train_trainer_goes_on_bit_for_bit),
         cmocka_unit_test(train_trainer_measures_what_a_checkpoint_holds),
         cmocka_unit_test(train_trainer_says_when_it_diverges),
+        cmocka_unit_test(train_trainer_chooses_by_balanced_accuracy),
+        cmocka_unit_test(train_trainer_measures_every_class_alike),
+        cmocka_unit_test(train_trainer_keeps_the_better_statistics),
         cmocka_unit_test(train_trainer_refuses_settings_that_make_no_sense),
     };
     return cmocka_run_group_tests(tests, open_images, close_images);
