@@ -34,41 +34,54 @@ static void put_head(const struct page *p) {
     fprintf(p->out, "<title>");
     page_text(p, p->report->name);
     fprintf(p->out,
-            " in training</title><style>%s</style></head>\n<body>"
+            "%s</title><style>%s</style></head>\n<body>"
             "<main>\n",
-            report_style);
+            p->report->running ? " in training" : "", report_style);
+}
+
+static void put_state(const struct page *p) {
+    const struct trainer *t = p->trainer;
+    const struct report *report = p->report;
+    bool over = !report->running && !report->reason && trainer_finished(t);
+    char time[32];
+    progress_time(trainer_seconds(t), time);
+    fprintf(p->out,
+            "<p><span class=\"state%s\">%s</span> <span class=\"soft\">epoch "
+            "%d of %d, %s of training</span></p>",
+            report->running ? " on"
+            : over          ? ""
+                            : " off",
+            report->running ? "training"
+            : over          ? "finished"
+                            : "stopped",
+            trainer_epochs_done(t), trainer_settings(t)->epochs, time);
+    if (report->reason) {
+        fprintf(p->out, "<p>");
+        page_text(p, report->reason);
+        fprintf(p->out, "</p>");
+    }
 }
 
 static void put_header(const struct page *p) {
-    int done = trainer_epochs_done(p->trainer);
-    int epochs = trainer_settings(p->trainer)->epochs;
-    bool running = p->report->running;
-    char time[32];
-    progress_time(trainer_seconds(p->trainer), time);
     fprintf(p->out, "<header><h1>");
     page_text(p, p->report->name);
-    fprintf(p->out,
-            "</h1><p><span class=\"state%s\">%s</span> <span "
-            "class=\"soft\">epoch %d of %d, %s of training</span></p>",
-            running ? " on" : "",
-            running                        ? "training"
-            : trainer_finished(p->trainer) ? "finished"
-                                           : "stopped",
-            done, epochs, time);
-    if (running)
+    fprintf(p->out, "</h1>");
+    put_state(p);
+    if (p->report->running)
         fprintf(p->out,
                 "<div class=\"bar\"><i style=\"width:%.1f%%\"></i>"
                 "</div>",
-                100.0 * done / epochs);
+                100.0 * trainer_epochs_done(p->trainer) /
+                    trainer_settings(p->trainer)->epochs);
     fprintf(p->out, "</header>\n");
 }
 
-static void put_tile(const struct page *p, const char *value,
-                     const char *label) {
+static void put_tile(const struct page *p, const char *label, double value,
+                     int decimals, const char *unit) {
     fprintf(p->out,
-            "<div class=\"tile\"><b>%s</b><span class=\"soft\">%s</span>"
+            "<div class=\"tile\"><b>%.*f%s</b><span class=\"soft\">%s</span>"
             "</div>",
-            value, label);
+            decimals, value, unit, label);
 }
 
 static double error_now(const struct page *p) {
@@ -79,33 +92,69 @@ static double error_now(const struct page *p) {
     return calibration_error(&c);
 }
 
+/* Of the network that the page is about. */
+static const struct epoch_record *record_of(const struct page *p) {
+    return trainer_ended(p->trainer) ? trainer_kept(p->trainer)
+                                     : trainer_epoch(p->trainer, p->epoch);
+}
+
+static void put_measures(const struct page *p) {
+    const struct epoch_record *record = record_of(p);
+    char label[64];
+    if (p->held_out->count > 0) {
+        snprintf(label, sizeof label, "of %d held-out images right, epoch %d",
+                 p->held_out->count, p->epoch + 1);
+        put_tile(p, label, 100 * record->validation_accuracy, 2, " %");
+        put_tile(p, "balanced: of each class, in the mean",
+                 100 * record->validation_balanced, 2, " %");
+        put_tile(p, "calibration error", error_now(p), 4, "");
+    }
+    snprintf(label, sizeof label, "of the training images right, epoch %d",
+             p->epoch + 1);
+    put_tile(p, label, 100 * record->accuracy, 2, " %");
+}
+
 static void put_tiles(const struct page *p) {
     const struct trainer *t = p->trainer;
-    int best = trainer_best_epoch(t), done = trainer_epochs_done(t);
-    const struct epoch_record *record = trainer_kept(t);
-    char text[64], label[64];
+    int images = trainer_training_set(t)->count;
+    char label[64];
     fprintf(p->out, "<div class=\"tiles\">");
-    if (p->held_out->count > 0) {
-        snprintf(text, sizeof text, "%.2f %%",
-                 100 * record->validation_accuracy);
-        snprintf(label, sizeof label, "of %d held-out images right, epoch %d",
-                 p->held_out->count, best + 1);
-        put_tile(p, text, label);
-        snprintf(text, sizeof text, "%.4f", error_now(p));
-        put_tile(p, text, "calibration error");
-    }
-    snprintf(text, sizeof text, "%.2f %%",
-             100 * trainer_epoch(t, done - 1)->accuracy);
-    put_tile(p, text, "of the training images right");
-    snprintf(text, sizeof text, "%d", trainer_training_set(t)->count);
+    if (p->epoch >= 0)
+        put_measures(p);
     snprintf(label, sizeof label, "images to learn from, %d classes",
              p->classes);
-    put_tile(p, text, label);
-    snprintf(text, sizeof text, "%.0f",
-             (double)trainer_training_set(t)->count * done /
-                 trainer_seconds(t));
-    put_tile(p, text, "images a second");
+    put_tile(p, label, images, 0, "");
+    if (p->epoch >= 0)
+        put_tile(p, "images a second",
+                 (double)images * trainer_epochs_done(t) / trainer_seconds(t),
+                 0, "");
     fprintf(p->out, "</div>\n");
+}
+
+/* Which network the page is about, where that is a question. */
+static void put_note(const struct page *p) {
+    const struct trainer *t = p->trainer;
+    int best = trainer_best_epoch(t);
+    bool anew;
+    const struct epoch_record *settled = trainer_settled(t, &anew);
+    fprintf(p->out, "<p class=\"soft note\">");
+    if (p->epoch < 0)
+        fprintf(p->out, "The first epoch is not done yet.");
+    else if (settled)
+        fprintf(p->out,
+                "All but the curves is of the model that was written: epoch "
+                "%d, %.2f %% right as training left it (so in the curves), "
+                "%.2f %% with the statistics of batch normalisation measured "
+                "anew. The %s is the better and was kept.",
+                best + 1, 100 * trainer_epoch(t, best)->validation_accuracy,
+                100 * settled->validation_accuracy, anew ? "latter" : "former");
+    else if (p->held_out->count > 0)
+        fprintf(p->out,
+                "All but the curves is of the latest epoch, %d. The best so "
+                "far is epoch %d: %.2f %% right.",
+                p->epoch + 1, best + 1,
+                100 * trainer_epoch(t, best)->validation_accuracy);
+    fprintf(p->out, "</p>\n");
 }
 
 /* ---- data and settings --------------------------------------------------- */
@@ -142,7 +191,9 @@ static void put_photos(const struct page *p) {
             most = photos->class_counts[i];
     fprintf(p->out, "<div class=\"rows\">");
     for (int i = 0; i < p->classes; i++) {
-        fprintf(p->out, "<div class=\"row\"><span>");
+        fprintf(p->out, "<div class=\"row\"><span title=\"");
+        page_text(p, p->names[i]);
+        fprintf(p->out, "\">");
         page_text(p, p->names[i]);
         fprintf(p->out,
                 "</span><div class=\"bar\"><i style=\"width:%.1f%%\"></i>"
@@ -194,9 +245,11 @@ static void put_page(const struct page *p) {
     put_head(p);
     put_header(p);
     put_tiles(p);
+    put_note(p);
     fprintf(p->out, "<div class=\"grid\">\n");
-    page_curves(p);
-    if (p->held_out->count > 0) {
+    if (p->epoch >= 0)
+        page_curves(p);
+    if (p->epoch >= 0 && p->held_out->count > 0) {
         page_reliability(p);
         page_confusion(p);
         page_classes(p);
@@ -216,12 +269,15 @@ int report_write(const char *path, const struct report *report,
                      .held_out = held_out,
                      .names = held_out->names,
                      .classes = held_out->classes,
+                     .epoch = trainer_ended(report->trainer)
+                                  ? trainer_best_epoch(report->trainer)
+                                  : trainer_epochs_done(report->trainer) - 1,
                      .temperature = report->temperature};
     char *text = NULL;
     size_t size = 0;
     int rc = -1;
     p.out = open_memstream(&text, &size);
-    if (!p.out || judge(&p, err) < 0)
+    if (!p.out || (p.epoch >= 0 && judge(&p, err) < 0))
         goto fail;
     put_page(&p);
     int closed = fclose(p.out);

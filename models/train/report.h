@@ -17,7 +17,8 @@
  *   report_style.c     the style sheet
  *
  * Everything measured is measured on the held-out images with the network as
- * it is in the trainer.
+ * it is in the trainer: that of the latest epoch, or, after trainer_use_best(),
+ * the one that is kept.
  */
 #ifndef CONVOY_TRAIN_REPORT_H
 #define CONVOY_TRAIN_REPORT_H
@@ -32,9 +33,10 @@ struct report {
     const char *command;         /* that trains the network again */
     double temperature;          /* 0: fitted on the held-out images */
     bool running;
+    const char *reason; /* that it ended for before its time, or NULL */
 };
 
-/* At least one epoch must be done. */
+/* Before the first epoch it says what is to be trained on. */
 int report_write(const char *path, const struct report *report,
                  struct err *err);
 

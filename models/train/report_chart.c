@@ -133,7 +133,7 @@ static void put_line(const struct page *p, const struct curve *c,
 }
 
 static void put_key(const struct page *p, const struct curve *curves, int count,
-                    const struct scale *s, int done) {
+                    const struct scale *s, int done, bool marked) {
     fprintf(p->out, "<div class=\"key\">");
     for (int i = 0; i < count; i++) {
         double last = curves[i].value(p->trainer, done - 1);
@@ -144,6 +144,9 @@ static void put_key(const struct page *p, const struct curve *curves, int count,
         else
             fprintf(p->out, "%.4g</span>", last);
     }
+    if (marked)
+        fprintf(p->out, "<span><i class=\"best\"></i>best epoch: %d</span>",
+                trainer_best_epoch(p->trainer) + 1);
     fprintf(p->out, "</div>");
 }
 
@@ -164,7 +167,8 @@ static void put_curves(const struct page *p, const char *title,
     put_grid(p->out, &s);
     put_epochs(p->out, epochs);
     int best = trainer_best_epoch(p->trainer);
-    if (trainer_settings(p->trainer)->patience > 0 && count > 1)
+    bool marked = trainer_settings(p->trainer)->patience > 0 && count > 1;
+    if (marked)
         fprintf(p->out,
                 "<line class=\"best\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" "
                 "y2=\"%d\"><title>best epoch: %d</title></line>",
@@ -173,7 +177,7 @@ static void put_curves(const struct page *p, const char *title,
     for (int i = count - 1; i >= 0; i--)
         put_line(p, &curves[i], &s, done, epochs);
     fprintf(p->out, "</svg>");
-    put_key(p, curves, count, &s, done);
+    put_key(p, curves, count, &s, done, marked);
     fprintf(p->out, "</section>\n");
 }
 
@@ -260,7 +264,8 @@ void page_reliability(const struct page *p) {
     fprintf(p->out,
             "</svg><div class=\"key\"><span class=\"a\"><i></i>at temperature "
             "%.3g: error %.4f</span><span class=\"b\"><i></i>as trained: "
-            "%.4f</span></div></section>\n",
+            "%.4f</span><span><i class=\"ideal\"></i>as sure as right"
+            "</span></div></section>\n",
             p->temperature, calibration_error(&after),
             calibration_error(&before));
 }

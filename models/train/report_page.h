@@ -17,6 +17,7 @@ struct page {
     const struct dataset *held_out;
     const char *const *names; /* (classes) */
     int classes;
+    int epoch; /* of the network that all is measured with; -1: none yet */
     double temperature;
     int *named;     /* (held_out->count) the class that each is taken for */
     double *scores; /* (held_out->count) its probability */

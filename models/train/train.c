@@ -57,7 +57,8 @@ static int tell_stopped(const struct command *c, const struct trainer *t,
                         const char *checkpoint, struct err *err) {
     int done = trainer_epochs_done(t);
     if (done == 0)
-        return err_set(err, "stopped in the first epoch; nothing is kept");
+        return err_set(err, "stopped in the first epoch; nothing is kept, and "
+                            "the same command begins anew");
     return err_set(err,
                    "stopped; %s holds %d of %d epochs. The same command with "
                    "--resume goes on from there",
@@ -196,7 +197,8 @@ static int start(struct run *run, struct trainer *t, struct err *err) {
 
 /* A run is worth more than its report: where that cannot be written, the run
  * goes on. */
-static void write_report(struct run *run, struct trainer *t, bool running) {
+static void write_report(struct run *run, struct trainer *t, bool running,
+                         const char *reason) {
     struct err err = {0};
     const struct report report = {.trainer = t,
                                   .photos =
@@ -204,13 +206,31 @@ static void write_report(struct run *run, struct trainer *t, bool running) {
                                   .name = run->name,
                                   .command = run->text,
                                   .temperature = run->command->temperature,
-                                  .running = running};
-    if (report_write(run->report, &report, &err) < 0)
+                                  .running = running,
+                                  .reason = reason};
+    int rc = report_write(run->report, &report, &err);
+    /* One that is over must not go on to say that it runs: on a full disk the
+     * old one's place is enough. */
+    if (rc < 0 && !running && unlink(run->report) == 0)
+        rc = report_write(run->report, &report, &err);
+    if (rc < 0)
         fprintf(stderr, COMMAND_PROGRAM ": %s\n", err.text);
 }
 
 static void report_epoch(void *arg, struct trainer *t) {
-    write_report(arg, t, true);
+    write_report(arg, t, true, NULL);
+}
+
+/* Of the last checkpoint: what is in memory has learned from half an epoch, or
+ * has diverged. */
+static void report_stopped(struct run *run, struct trainer *t,
+                           const char *reason) {
+    struct err err = {0};
+    if (trainer_epochs_done(t) > 0 && file_exists(run->checkpoint) &&
+        trainer_resume(t, run->checkpoint, &err) < 0)
+        fprintf(stderr, COMMAND_PROGRAM ": %s\n", err.text);
+    else
+        write_report(run, t, false, reason);
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -283,7 +303,7 @@ static int finish(struct run *run, struct trainer *t, struct err *err) {
     calibrate(c, t, &outcome);
     if (model_folder_write(c->out, t, &outcome, err) < 0)
         return -1;
-    write_report(run, t, false);
+    write_report(run, t, false, NULL);
     print_result(c, t, &outcome);
     return 0;
 }
@@ -301,17 +321,20 @@ static int train(struct run *run, struct trainer *t, struct err *err) {
     if (start(run, t, err) < 0)
         return -1;
     command_text(c, run->text);
-    fprintf(stderr, "to watch it: %s\n", run->report);
+    if (!c->export && !trainer_finished(t)) {
+        write_report(run, t, true, NULL);
+        fprintf(stderr, "to watch it: %s\n", run->report);
+    }
     progress_open(&progress, stderr, c->settings.epochs,
                   trainer_epochs_done(t));
     catch_signals();
     int rc = c->export ? 0 : trainer_run(t, run->checkpoint, &watch, err);
-    if (rc > 0 && trainer_epochs_done(t) > 0)
-        write_report(run, t, false);
     if (rc > 0)
-        return tell_stopped(c, t, run->checkpoint, err);
-    if (rc < 0)
+        tell_stopped(c, t, run->checkpoint, err);
+    if (rc != 0) {
+        report_stopped(run, t, err->text);
         return -1;
+    }
     return finish(run, t, err);
 }
 
@@ -323,6 +346,11 @@ static int prepare_folder(struct run *run, int argc, char **argv,
         return err_set(err, "%s: the name is too long", c->out);
     snprintf(run->report, PATH_MAX, "%s/report.html", c->out);
     model_folder_name(c->out, run->name);
+    if (c->resume && !file_exists(run->checkpoint))
+        return err_set(err,
+                       "%s: there is nothing to go on from: no epoch was "
+                       "finished there. Without --resume it begins anew",
+                       run->checkpoint);
     if (c->resume)
         return command_resume(c, run->checkpoint, argc, argv, err);
     if (mkdir(c->out, 0777) < 0 && errno != EEXIST)

@@ -192,14 +192,6 @@ static struct checkpoint as_checkpoint(struct trainer *t) {
                                .best = t->best};
 }
 
-int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err) {
-    struct checkpoint c = as_checkpoint(t);
-    if (checkpoint_read(checkpoint, &c, err) < 0)
-        return -1;
-    t->epochs_done = c.epochs_done;
-    return 0;
-}
-
 /* ---- running ------------------------------------------------------------- */
 
 struct fill_job {
@@ -266,6 +258,16 @@ void trainer_validate(struct trainer *t, struct epoch_record *record) {
     record->validation_loss = loss.sum / t->validation.count;
     record->validation_accuracy = (double)loss.correct / t->validation.count;
     record->validation_balanced = balanced_accuracy(t);
+}
+
+int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err) {
+    struct checkpoint c = as_checkpoint(t);
+    struct epoch_record now; /* its logits are what matters */
+    if (checkpoint_read(checkpoint, &c, err) < 0)
+        return -1;
+    t->epochs_done = c.epochs_done;
+    trainer_validate(t, &now);
+    return 0;
 }
 
 static long steps_per_epoch(const struct trainer *t) {

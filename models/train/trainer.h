@@ -83,7 +83,8 @@ void trainer_close(struct trainer *t);
 int trainer_start_from(struct trainer *t, const struct transfer *models,
                        int count, struct err *err);
 
-/* Continues from a checkpoint of the same settings and images. */
+/* Continues from a checkpoint of the same settings and images, and measures it
+ * on those held out. Also puts a run back that was stopped inside an epoch. */
 int trainer_resume(struct trainer *t, const char *checkpoint, struct err *err);
 
 /* Who watches a run: `epoch` is called after each, when its checkpoint is on
@@ -120,6 +121,9 @@ void trainer_use_best(struct trainer *t);
  * whether this is the one that was kept. NULL before trainer_use_best(), and
  * where no images are held out. */
 const struct epoch_record *trainer_settled(const struct trainer *t, bool *kept);
+
+/* Whether that was done: the network is the one to keep, not the latest. */
+bool trainer_ended(const struct trainer *t);
 
 /* The record of that epoch; after trainer_use_best() as it was measured there.
  * Only after the first epoch. */

@@ -73,6 +73,10 @@ void trainer_use_best(struct trainer *t) {
     t->used_best = true;
 }
 
+bool trainer_ended(const struct trainer *t) {
+    return t->used_best;
+}
+
 const struct epoch_record *trainer_settled(const struct trainer *t,
                                            bool *kept) {
     *kept = t->took_settled;

@@ -209,7 +209,8 @@ static void train_folder_reports_in_one_file(void **state) {
 }
 
 static void train_folder_stops_early_and_keeps_the_best(void **state) {
-    static const char *const card[] = {"This is the best of the epochs", NULL};
+    static const char *const card[] = {
+        "is the best by balanced accuracy on those", NULL};
     struct fixture *f = *state;
     expect(f, "--epochs 400 --patience 2 --json", 0, "\n{\"top1\":");
     const char *json = strstr(f->text, "\n{\"top1\":");
@@ -314,6 +315,78 @@ static void train_folder_survives_kill_9_bit_for_bit(void **state) {
     free(calm);
 }
 
+static void expect_no_text(const struct fixture *f, const char *name,
+                           const char *text) {
+    size_t size;
+    char *bytes = slurp(f, name, &size);
+    if (strstr(bytes, text))
+        fail_msg("%s says \"%s\"", name, text);
+    free(bytes);
+}
+
+/* Interrupts a run once its report says that it is on; what it says then. */
+static char *report_interrupted(struct fixture *f, const char *options,
+                                size_t *size) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    bool on = false;
+    unlink(path_of(f, "report.html"));
+    pid_t child = start(f, options);
+    while (!on && waitpid(child, NULL, WNOHANG) == 0) {
+        char *page = file_read(path_of(f, "report.html"), 1 << 26, size, NULL);
+        on = page && strstr(page, "http-equiv=\"refresh\"");
+        free(page);
+        nanosleep(&pause, NULL);
+    }
+    if (!on)
+        fail_msg("%s ended by itself", options);
+    kill(child, SIGINT);
+    assert_int_equal(finish(f, child), 130);
+    expect_no_text(f, "report.html", "http-equiv=\"refresh\"");
+    return slurp(f, "report.html", size);
+}
+
+/* Stopped inside an epoch it shows the last one that was finished, not what
+ * half an epoch has made of the network. */
+static void train_folder_reports_the_last_checkpoint(void **state) {
+    static const char *const before[] = {"The first epoch is not done yet",
+                                         ">stopped<", "The photos", NULL};
+    struct fixture *f = *state;
+    static const char again[] = "--resume --size 64 --width 0.5";
+    bool same = false;
+    size_t size[4];
+    free(report_interrupted(f, "--size 64 --width 0.5 --epochs 9", size));
+    expect_text(f, "report.html", before);
+    expect(f, "--resume", 1, "there is nothing to go on from");
+    pid_t child = start(f, "--size 64 --width 0.5 --patience 0 --epochs 99");
+    wait_for(path_of(f, "checkpoint"));
+    kill(child, SIGINT);
+    assert_int_equal(finish(f, child), 130);
+    for (int i = 0; i < 9 && !same;
+         i++) { /* unless one is finished meanwhile */
+        char *run = slurp(f, "checkpoint", &size[0]);
+        char *page = slurp(f, "report.html", &size[1]);
+        char *now = report_interrupted(f, again, &size[2]);
+        char *after = slurp(f, "checkpoint", &size[3]);
+        same = memcmp(run, after, size[0]) == 0;
+        if (same)
+            assert_string_equal(page, now);
+        free(run);
+        free(page);
+        free(now);
+        free(after);
+    }
+    assert_true(same);
+}
+
+static void train_folder_reports_why_it_ended(void **state) {
+    static const char *const page[] = {">stopped<", "training diverged in",
+                                       NULL};
+    struct fixture *f = *state;
+    expect(f, "--lr 1e30 --epochs 3", 1, "training diverged");
+    expect_text(f, "report.html", page);
+    expect_no_text(f, "report.html", "http-equiv=\"refresh\"");
+}
+
 /* A disk that has room for the checkpoint, but not for another beside it. */
 static void train_folder_survives_a_full_disk(void **state) {
     static const char options[] = "--epochs 4 --patience 0";
@@ -378,6 +451,8 @@ int main(void) {
         FOLDER_TEST(train_folder_chooses_augmentation_by_name),
         FOLDER_TEST(train_folder_goes_on_from_the_mean_of_models),
         FOLDER_TEST(train_folder_survives_kill_9_bit_for_bit),
+        FOLDER_TEST(train_folder_reports_the_last_checkpoint),
+        FOLDER_TEST(train_folder_reports_why_it_ended),
         FOLDER_TEST(train_folder_survives_a_full_disk),
         FOLDER_TEST(train_folder_says_what_is_wrong_with_the_command),
     };

@@ -217,7 +217,7 @@ static void train_says_what_is_wrong_with_the_command(void **state) {
     expect(f, "--epochs none", 2, "--epochs: \"none\" is no whole number");
     expect(f, "--epoch 3", 2, "did you mean --epochs?");
     expect(f, "--threads 0", 2, "--threads: 0 is out of range");
-    expect(f, "--resume", 1, "toy/checkpoint: No such file");
+    expect(f, "--resume", 1, "toy/checkpoint: there is nothing");
     expect(f, "--cifar10 /nowhere.bin", 1, "/nowhere.bin: No such file");
     expect(f, "--momentum 1", 1, "momentum and label smoothing");
     expect(f, "--out /nowhere/x", 1, "/nowhere/x: No such file");
