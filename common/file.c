@@ -42,7 +42,8 @@ static void wish_for_huge_pages(void *block, size_t size) {
 static int open_whole(const char *path, size_t most, size_t *size,
                       struct err *err) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Not to wait for somebody to write to a FIFO. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return err_set(err, "%s: %s", path, strerror(errno));
     if (fstat(fd, &st) < 0)

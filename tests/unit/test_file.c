@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -46,6 +47,21 @@ static void file_read_names_what_it_cannot_read(void **state) {
     assert_string_equal(err.text, "/nowhere/at all: No such file or directory");
     assert_null(file_read("/tmp", 99999, &size, &err));
     assert_string_equal(err.text, "/tmp: is not a regular file");
+}
+
+/* Nobody writes to it: opening must not wait for that. */
+static void file_read_does_not_wait_for_a_fifo(void **state) {
+    struct err err = {0};
+    char path[64];
+    size_t size;
+    snprintf(path, sizeof path, "%s.fifo", (char *)*state);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(60);
+    char *bytes = file_read(path, 99, &size, &err);
+    alarm(0);
+    unlink(path);
+    assert_null(bytes);
+    assert_non_null(strstr(err.text, "is not a regular file"));
 }
 
 static void file_map_gives_all_bytes(void **state) {
@@ -103,6 +119,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_read_gives_all_bytes_and_a_nul),
         cmocka_unit_test(file_read_names_what_it_cannot_read),
+        cmocka_unit_test(file_read_does_not_wait_for_a_fifo),
         cmocka_unit_test(file_map_gives_all_bytes),
         cmocka_unit_test(file_map_names_what_it_cannot_map),
         cmocka_unit_test(file_write_replaces_the_whole_file),
