@@ -3,10 +3,14 @@
 #include "common/clock.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define BAR_WIDTH 24
+#define BAR_LEAST 4 /* narrower ones say nothing */
+#define COLUMNS 80  /* of a terminal that does not say */
 #define REDRAW_SECONDS 0.1
 
 void progress_time(double seconds, char text[32]) {
@@ -17,9 +21,25 @@ void progress_time(double seconds, char text[32]) {
         snprintf(text, 32, "%ld:%02ld", s / 60, s % 60);
 }
 
+/* A line that wraps is not the one that "\r" goes back to. */
+static int columns(FILE *out) {
+    struct winsize size = {0};
+    const char *said = getenv("COLUMNS");
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    int count = said ? atoi(said) : 0;
+    return count > 0 ? count : COLUMNS;
+}
+
+/* Whether it can move its cursor. */
+static bool is_terminal(FILE *out) {
+    const char *kind = getenv("TERM");
+    return isatty(fileno(out)) == 1 && kind && strcmp(kind, "dumb") != 0;
+}
+
 void progress_open(struct progress *p, FILE *out, int epochs, int epochs_done) {
     *p = (struct progress){.out = out,
-                           .terminal = isatty(fileno(out)) == 1,
+                           .terminal = is_terminal(out),
                            .epochs = epochs,
                            .first_epoch = epochs_done,
                            .begun = clock_seconds()};
@@ -46,16 +66,23 @@ void progress_step(struct progress *p, long step, long images, double loss,
     p->last_drawn = now;
 
     double done = (double)step / (double)p->steps;
-    char left[32], bar[BAR_WIDTH + 1];
+    char left[32], head[64], tail[128], bar[BAR_WIDTH + 1] = "";
     progress_time(seconds_left(p, p->epoch - p->first_epoch + done), left);
-    for (int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = i < (int)(done * BAR_WIDTH) ? '#' : '.';
-    bar[BAR_WIDTH] = 0;
-    fprintf(p->out,
-            "\r\033[Kepoch %d/%d [%s] loss %.3f, accuracy %.2f %%, "
-            "%.0f images/s, %s left",
-            p->epoch + 1, p->epochs, bar, loss, 100 * accuracy,
-            (double)images / (now - p->epoch_begun), left);
+    snprintf(head, sizeof head, "epoch %d/%d ", p->epoch + 1, p->epochs);
+    snprintf(tail, sizeof tail,
+             "loss %.3f, accuracy %.2f %%, %.0f images/s, %s left", loss,
+             100 * accuracy, (double)images / (now - p->epoch_begun), left);
+
+    /* The last column stays free: some terminals wrap once it is written. */
+    int room = columns(p->out) - 1;
+    int width = room - (int)strlen(head) - (int)strlen(tail) - 3;
+    width = width < BAR_LEAST ? 0 : width < BAR_WIDTH ? width : BAR_WIDTH;
+    for (int i = 0; i < width; i++)
+        bar[i] = i < (int)(done * width) ? '#' : '.';
+    char line[256];
+    snprintf(line, sizeof line, width ? "%s[%s] %s" : "%s%s%s", head, bar,
+             tail);
+    fprintf(p->out, "\r\033[K%.*s", room, line);
     fflush(p->out);
 }
 

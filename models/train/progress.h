@@ -7,8 +7,8 @@
  *     progress_step(&p, step, images, loss, accuracy);
  *     progress_epoch(&p, epoch, &record);
  *
- * On a terminal a bar that moves while an epoch runs; always one line for an
- * epoch that is done.
+ * On a terminal a bar that moves while an epoch runs, no longer than its lines;
+ * always one line for an epoch that is done.
  */
 #ifndef CONVOY_TRAIN_PROGRESS_H
 #define CONVOY_TRAIN_PROGRESS_H

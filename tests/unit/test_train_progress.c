@@ -1,10 +1,12 @@
 #include "models/train/progress.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -62,6 +64,7 @@ static void train_progress_draws_a_bar_on_a_terminal(void **state) {
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     struct progress p;
+    setenv("COLUMNS", "200", 1);
     progress_open(&p, out, 3, 0);
     p.terminal = true;
     progress_start(&p, 0, 10);
@@ -73,11 +76,54 @@ static void train_progress_draws_a_bar_on_a_terminal(void **state) {
     free(text);
 }
 
+/* A line that wraps leaves what is before it on the screen. */
+static void train_progress_fits_its_terminal(void **state) {
+    (void)state;
+    for (int columns = 1; columns < 130; columns++) {
+        static char text[256];
+        char said[16];
+        struct progress p;
+        FILE *out = fmemopen(text, sizeof text, "w");
+        assert_non_null(out);
+        snprintf(said, sizeof said, "%d", columns);
+        setenv("COLUMNS", said, 1);
+        progress_open(&p, out, 3, 0);
+        p.terminal = true;
+        progress_start(&p, 0, 10);
+        progress_step(&p, 5, 100, 1.5, 0.4);
+        fclose(out);
+        assert_int_equal(strncmp(text, "\r\033[K", 4), 0);
+        assert_true((int)strlen(text + 4) < columns);
+        assert_true(columns < 10 || strstr(text, "epoch 1/3"));
+    }
+}
+
+/* A terminal that cannot move its cursor is as a file. */
+static void train_progress_draws_nothing_on_a_dumb_terminal(void **state) {
+    (void)state;
+    struct progress p;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0)
+        skip();
+    FILE *out = fopen(ptsname(terminal), "w");
+    assert_non_null(out);
+    setenv("TERM", "dumb", 1);
+    progress_open(&p, out, 3, 0);
+    assert_false(p.terminal);
+    setenv("TERM", "xterm", 1);
+    progress_open(&p, out, 3, 0);
+    assert_true(p.terminal);
+    fclose(out);
+    close(terminal);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_progress_writes_times),
         cmocka_unit_test(train_progress_is_one_line_an_epoch_in_a_file),
         cmocka_unit_test(train_progress_draws_a_bar_on_a_terminal),
+        cmocka_unit_test(train_progress_fits_its_terminal),
+        cmocka_unit_test(train_progress_draws_nothing_on_a_dumb_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
