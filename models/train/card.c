@@ -2,6 +2,7 @@
 
 #include "models/train/architecture.h"
 #include "models/train/names.h"
+#include "models/train/progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,8 +293,10 @@ static void put_recipe(const struct card *c) {
             about->blocks, s->momentum, s->rate, s->weight_decay);
     put_beginning(c);
     put_augmentation(c);
-    fprintf(c->out, "- %d epochs, seed %llu; %.0f minutes of training\n\n",
-            s->epochs, (unsigned long long)s->seed, trainer_seconds(c->t) / 60);
+    char time[32];
+    progress_time(trainer_seconds(c->t), time);
+    fprintf(c->out, "- %d epoch%s, seed %llu; %s of training\n\n", s->epochs,
+            s->epochs > 1 ? "s" : "", (unsigned long long)s->seed, time);
 }
 
 static void put_limits(const struct card *c) {

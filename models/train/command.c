@@ -2,6 +2,7 @@
 
 #include "models/train/checkpoint.h"
 #include "models/train/model_folder.h"
+#include "models/train/names.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -168,14 +169,42 @@ static void set_row(const struct option_row *row, int value) {
         *(int *)row->target = value;
 }
 
-/* Turns off what --augment does not list. What it lists and nobody has said
- * how much of gets a usual amount. */
-static int apply_augment(struct command *c, struct err *err) {
-    struct option_row rows[ROWS];
-    bool listed[ROWS] = {false};
-    make_rows(c, rows);
-    if (c->augment.count == 0)
-        return 0;
+/* Whether the command line says something of this option. */
+static bool is_given(const struct option_row *row, int argc, char **argv) {
+    size_t length = strlen(row->name);
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (strncmp(word, "--", 2) != 0)
+            continue;
+        word += 2;
+        if (row->kind == OPTION_FLAG && strncmp(word, "no-", 3) == 0)
+            word += 3;
+        if (strncmp(word, row->name, length) == 0 &&
+            (!word[length] || word[length] == '='))
+            return true;
+    }
+    return false;
+}
+
+static void value_text(const struct option_row *row, char text[32]) {
+    if (row->kind == OPTION_NUMBER)
+        snprintf(text, 32, "%.10g", *(const double *)row->target);
+    else
+        snprintf(text, 32, "%d", *(const int *)row->target);
+}
+
+/* As one would type it. */
+static void row_text(const struct option_row *row, char text[64]) {
+    char value[32];
+    value_text(row, value);
+    if (row->kind == OPTION_FLAG)
+        snprintf(text, 64, "--%s%s", row_is_off(row) ? "no-" : "", row->name);
+    else
+        snprintf(text, 64, "--%s %s", row->name, value);
+}
+
+static int read_augment(const struct command *c, const struct option_row *rows,
+                        bool *listed, struct err *err) {
     for (int i = 0; i < c->augment.count; i++) {
         const char *word = c->augment.items[i];
         int row = AUGMENT;
@@ -186,17 +215,42 @@ static int apply_augment(struct command *c, struct err *err) {
                            "--augment: \"%s\" is none of flip, translate, "
                            "zoom, cutout, photometric, none",
                            word);
+        if (row == AUGMENT_END && c->augment.count > 1)
+            return err_set(err, "--augment: \"none\" stands alone");
         listed[row] = true; /* "none" marks AUGMENT_END */
     }
-    for (int row = AUGMENT; row < AUGMENT_END; row++)
-        if (!listed[row])
-            set_row(&rows[row], 0);
-    if (listed[AUGMENT] && row_is_off(&rows[AUGMENT]))
-        c->flip = 1;
-    for (int row = AUGMENT + 1; row < AUGMENT_END; row++)
-        if (listed[row] && row_is_off(&rows[row]))
+    return 0;
+}
+
+/* Turns off what --augment does not list. What it lists and nobody has said
+ * how much of gets a usual amount. */
+static int apply_augment(struct command *c, int argc, char **argv,
+                         struct err *err) {
+    struct option_row rows[ROWS];
+    bool listed[ROWS] = {false};
+    char said[64];
+    make_rows(c, rows);
+    if (c->augment.count == 0)
+        return 0;
+    if (read_augment(c, rows, listed, err) < 0)
+        return -1;
+    for (int i = AUGMENT; i < AUGMENT_END; i++) {
+        const struct option_row *row = &rows[i];
+        row_text(row, said);
+        if (is_given(row, argc, argv) && listed[i] == row_is_off(row))
+            return err_set(err,
+                           "%s contradicts --augment, which %s %s: leave one "
+                           "of them out",
+                           said, listed[i] ? "lists" : "does not list",
+                           row->name);
+        if (!listed[i])
+            set_row(row, 0);
+        else if (i == AUGMENT)
+            c->flip = 1;
+        else if (row_is_off(row))
             return err_set(err, "--augment %s: how much? say --%s %s",
-                           rows[row].name, rows[row].name, rows[row].value);
+                           row->name, row->name, row->value);
+    }
     return 0;
 }
 
@@ -212,16 +266,20 @@ static enum options_result read_over(struct command *c, int argc, char **argv,
         .synopsis = "(--folder DIR | --cifar10 FILE...) --out DIR",
         .flags_only = true};
     command_free(c);
-    enum options_result result = options_read(&options, argc, argv, err);
-    if (result == OPTIONS_RUN && apply_augment(c, err) < 0)
-        result = OPTIONS_BAD;
+    return options_read(&options, argc, argv, err);
+}
+
+/* What follows from the options, once the defaults are the right ones. */
+static int settle(struct command *c, int argc, char **argv, struct err *err) {
+    if (apply_augment(c, argc, argv, err) < 0)
+        return -1;
     if (c->architecture)
         snprintf(c->settings.architecture, sizeof c->settings.architecture,
                  "%s", c->architecture);
     c->settings.seed = (uint64_t)c->seed;
     c->settings.no_flip = !c->flip;
     c->resume |= c->export;
-    return result;
+    return 0;
 }
 
 static int check(const struct command *c, struct err *err) {
@@ -250,41 +308,32 @@ enum options_result command_read(struct command *c, int argc, char **argv,
         c->flip = 1;
         result = read_over(c, argc, argv, err);
     }
-    if (result == OPTIONS_RUN && check(c, err) < 0)
+    if (result == OPTIONS_RUN &&
+        (settle(c, argc, argv, err) < 0 || check(c, err) < 0))
         result = OPTIONS_BAD;
     return result;
 }
 
-static void value_text(const struct option_row *row, char text[32]) {
-    if (row->kind == OPTION_NUMBER)
-        snprintf(text, 32, "%.10g", *(const double *)row->target);
-    else
-        snprintf(text, 32, "%d", *(const int *)row->target);
-}
-
 /* What a run that is resumed is asked to change, or 0. */
 static int compare_settings(struct command *given, struct command *kept,
-                            struct err *err) {
+                            int argc, char **argv, struct err *err) {
     struct option_row rows[ROWS], kept_rows[ROWS];
     make_rows(given, rows);
     make_rows(kept, kept_rows);
     for (int i = SETTINGS; i < SETTINGS_END; i++) {
-        char asked[32], had[32];
-        value_text(&rows[i], asked);
-        value_text(&kept_rows[i], had);
+        char asked[64], had[64];
+        bool listed =
+            i >= AUGMENT && i < AUGMENT_END && !is_given(&rows[i], argc, argv);
+        row_text(&rows[i], asked);
+        row_text(&kept_rows[i], had);
         if (strcmp(asked, had) != 0)
-            return err_set(
-                err,
-                "--%s %s: the run to resume has %s; leave the option "
-                "out, or start anew in another folder",
-                rows[i].name, asked, had);
+            return err_set(err,
+                           "%s%s: the run to resume has %s; leave the option "
+                           "out, or start anew in another folder",
+                           listed ? "--augment, by what it lists, is " : "",
+                           asked, had);
     }
     return 0;
-}
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
 }
 
 void command_from(const struct command *c, char from[64]) {
@@ -328,9 +377,12 @@ int command_resume(struct command *c, const char *checkpoint, int argc,
     c->seed = kept.seed;
     c->flip = kept.flip;
     if (read_over(c, argc, argv, err) != OPTIONS_RUN ||
+        settle(c, argc, argv, err) < 0 ||
         compare_beginning(c, &kept.settings, err) < 0)
         return -1;
-    return compare_settings(c, &kept, err);
+    if (c->settings.side == 0) /* by the photos, as it was */
+        c->settings.side = kept.settings.side;
+    return compare_settings(c, &kept, argc, argv, err);
 }
 
 /* ---- what the photos decide ---------------------------------------------- */
@@ -379,6 +431,36 @@ static bool row_matters(const struct command *c, const struct option_row *row) {
     return true;
 }
 
+static void put_words(FILE *out, const char *option,
+                      const struct option_list *words) {
+    fputs(option, out);
+    for (int i = 0; i < words->count; i++) {
+        fputc(' ', out);
+        names_shell(out, words->items[i]);
+    }
+}
+
+/* Which images, where to, and from what. A run that is resumed may not be told
+ * again where its beginning lay: then only the names are known. */
+static void put_paths(const struct command *c, FILE *out) {
+    const char *from = c->settings.from;
+    const struct option_list folder = {(const char **)&c->folder, 1};
+    const struct option_list to = {(const char **)&c->out, 1};
+    fputs(COMMAND_PROGRAM, out);
+    if (c->folder)
+        put_words(out, " --folder", &folder);
+    else
+        put_words(out, " --cifar10", &c->files);
+    put_words(out, " \\\n        --out", &to);
+    if (*from && c->from.count)
+        put_words(out, " --from", &c->from);
+    else if (*from && (!c->folder || strcmp(from, COMMAND_BUNDLED) != 0))
+        fprintf(out, " --from %s", from);
+    else if (!*from)
+        fprintf(out, "%s --architecture %s", c->folder ? " --scratch" : "",
+                c->settings.architecture);
+}
+
 void command_text(struct command *c, char text[COMMAND_TEXT]) {
     struct option_row rows[ROWS];
     int shown = 0;
@@ -387,27 +469,13 @@ void command_text(struct command *c, char text[COMMAND_TEXT]) {
     *text = 0;
     if (!out)
         return;
-    fprintf(out, COMMAND_PROGRAM " %s", c->folder ? "--folder" : "--cifar10");
-    if (c->folder)
-        fprintf(out, " %s", base_name(c->folder));
-    for (int i = 0; i < c->files.count; i++)
-        fprintf(out, " %s", base_name(c->files.items[i]));
-    fprintf(out, " \\\n        --out %s", base_name(c->out));
-    if (*c->settings.from)
-        fprintf(out, " --from %s", c->settings.from);
-    else
-        fprintf(out, "%s --architecture %s", c->folder ? " --scratch" : "",
-                c->settings.architecture);
+    put_paths(c, out);
     for (int i = SETTINGS; i < SETTINGS_END; i++) {
-        char value[32];
-        bool flag = rows[i].kind == OPTION_FLAG;
+        char said[64];
         if (!row_matters(c, &rows[i]))
             continue;
-        value_text(&rows[i], value);
-        fprintf(out, "%s--%s%s", shown++ % 4 == 3 ? " \\\n        " : " ",
-                flag && row_is_off(&rows[i]) ? "no-" : "", rows[i].name);
-        if (!flag)
-            fprintf(out, " %s", value);
+        row_text(&rows[i], said);
+        fprintf(out, "%s%s", shown++ % 4 == 3 ? " \\\n        " : " ", said);
     }
     if (c->temperature > 0)
         fprintf(out, " --temperature %.10g", c->temperature);

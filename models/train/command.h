@@ -19,7 +19,8 @@
 #include "models/train/trainer.h"
 
 #define COMMAND_PROGRAM "convoy-model train"
-#define COMMAND_TEXT 4096
+#define COMMAND_TEXT 16384                 /* of three long paths */
+#define COMMAND_BUNDLED "cifar10-airbench" /* what photos begin with */
 #define COMMAND_THREADS_MAX 256
 #define COMMAND_FROM_MAX 8
 
@@ -51,8 +52,8 @@ void command_fit(struct command *c, const struct photos *photos);
 /* The models of --from without their folders, as settings.from has them. */
 void command_from(const struct command *c, char from[64]);
 
-/* The command that trains the same network again: every setting written out,
- * files without their folders. */
+/* The command that trains the same network again, for a shell: every setting
+ * written out, paths as they were given. */
 void command_text(struct command *c, char text[COMMAND_TEXT]);
 
 #endif

@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUNDLED "cifar10-airbench"
 #define FINDINGS_SHOWN 10 /* of a kind */
 
 /* What a run works on and with. */
@@ -112,8 +111,9 @@ static const struct dataset *read_images(struct run *run, struct err *err) {
 
 /* The bundled model, beside the program as it was built or installed. */
 static int find_bundled(char folder[PATH_MAX], struct err *err) {
-    static const char *const places[] = {"../../models/zoo/" BUNDLED,
-                                         "../share/convoy/models/" BUNDLED};
+    static const char *const places[] = {
+        "../../models/zoo/" COMMAND_BUNDLED,
+        "../share/convoy/models/" COMMAND_BUNDLED};
     char program[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length > 0) {
@@ -125,9 +125,10 @@ static int find_bundled(char folder[PATH_MAX], struct err *err) {
                 return 0;
         }
     }
-    return err_set(err, "the bundled model " BUNDLED " is not where this "
-                        "program was built or installed: name a model after "
-                        "--from, or start from nothing with --scratch");
+    return err_set(err,
+                   "the bundled model " COMMAND_BUNDLED " is not where this "
+                   "program was built or installed: name a model after "
+                   "--from, or start from nothing with --scratch");
 }
 
 static int check_model(const struct run *run, struct err *err) {
@@ -258,14 +259,14 @@ static void print_result(const struct command *c, const struct trainer *t,
                top1, balanced, done, best + 1, seconds, rate, kept->loss, error,
                outcome->temperature);
     else if (held_out)
-        printf("%s: right on %.2f %% of %d held-out images after %d epochs "
+        printf("%s: right on %.2f %% of %d held-out images after %d epoch%s "
                "(%s), balanced accuracy %.2f %%, calibration error %.4f\n",
                c->out, 100 * kept->validation_accuracy,
-               trainer_validation_images(t), best + 1, time,
-               100 * kept->validation_balanced, outcome->error);
+               trainer_validation_images(t), best + 1, best > 0 ? "s" : "",
+               time, 100 * kept->validation_balanced, outcome->error);
     else
-        printf("%s: trained for %d epochs (%s); no images were held out\n",
-               c->out, done, time);
+        printf("%s: trained for %d epoch%s (%s); no images were held out\n",
+               c->out, done, done > 1 ? "s" : "", time);
 }
 
 /* How sure the network may be: fitted on the held-out images, or given. */
