@@ -5,18 +5,17 @@
 #include "models/train/command.h"
 #include "models/train/model_folder.h"
 #include "models/train/names.h"
+#include "models/train/output.h"
 #include "models/train/progress.h"
 #include "models/train/report.h"
 #include "models/train/transfer.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FINDINGS_SHOWN 10 /* of a kind */
@@ -24,6 +23,7 @@
 /* What a run works on and with. */
 struct run {
     struct command *command;
+    int lock; /* of the output folder */
     char checkpoint[PATH_MAX], report[PATH_MAX];
     char text[COMMAND_TEXT]; /* the command, written out */
     char name[NAME_MAX + 1]; /* of the model */
@@ -347,34 +347,27 @@ static int prepare_folder(struct run *run, int argc, char **argv,
         return err_set(err, "%s: the name is too long", c->out);
     snprintf(run->report, PATH_MAX, "%s/report.html", c->out);
     model_folder_name(c->out, run->name);
+    const struct output output = {c->out, c->folder, c->resume};
     if (c->resume && !file_exists(run->checkpoint))
         return err_set(err,
                        "%s: there is nothing to go on from: no epoch was "
                        "finished there. Without --resume it begins anew",
                        run->checkpoint);
-    if (c->resume)
-        return command_resume(c, run->checkpoint, argc, argv, err);
-    if (mkdir(c->out, 0777) < 0 && errno != EEXIST)
-        return err_set(
-            err, "cannot make the folder %s: %s%s", c->out, strerror(errno),
-            errno == ENOENT ? "; it is to be in one that is there" : "");
-    if (access(run->checkpoint, F_OK) == 0)
-        return err_set(err,
-                       "%s is there from another run: go on with --resume, or "
-                       "remove it to start anew",
-                       run->checkpoint);
-    return 0;
+    run->lock = output_open(&output, err);
+    if (run->lock < 0)
+        return -1;
+    return c->resume ? command_resume(c, run->checkpoint, argc, argv, err) : 0;
 }
 
 static int run_command(struct command *c, int argc, char **argv,
                        struct err *err) {
-    struct run run = {.command = c};
+    struct run run = {.command = c, .lock = -1};
+    const struct dataset *images = NULL;
     int rc = -1;
 
-    if (prepare_folder(&run, argc, argv, err) < 0)
-        return -1;
-    const struct dataset *images =
-        open_models(&run, err) < 0 ? NULL : read_images(&run, err);
+    if (prepare_folder(&run, argc, argv, err) == 0 &&
+        open_models(&run, err) == 0)
+        images = read_images(&run, err);
     if (images && !c->resume)
         c->settings.head = same_classes(&run, images);
     struct trainer *trainer =
@@ -386,6 +379,8 @@ static int run_command(struct command *c, int argc, char **argv,
         transfer_close(&run.models[i]);
     photos_free(&run.photos);
     dataset_free(&run.images);
+    if (run.lock >= 0)
+        close(run.lock);
     return rc;
 }
 

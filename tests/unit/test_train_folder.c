@@ -442,6 +442,10 @@ static void train_folder_says_what_is_wrong_with_the_command(void **state) {
     expect(f, "--cifar10 x.bin", 2, "either photos or CIFAR-10");
     expect(f, "--from nowhere", 2, "contradict each other");
     expect(f, "--validation 39", 1, "at least one of each class must be left");
+    char inside[160];
+    snprintf(inside, sizeof inside, "--out %s/trees", f->folder.photos);
+    expect(f, inside, 1, "lies in the folder of the photos");
+    assert_false(file_exists(photo_folder_path(&f->folder, "trees")));
     expect(f, "--help", 0, "Defaults are in brackets");
     unlink(photo_folder_path(&f->folder, "ash/0.bmp"));
     expect(f, "--epochs 1", 0, "39 photos");

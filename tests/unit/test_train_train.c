@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -181,13 +182,34 @@ static void train_exports_again_what_is_finished(void **state) {
 static void train_keeps_a_run_from_being_overwritten(void **state) {
     struct fixture *f = *state;
     expect(f, "--epochs 1", 0, "after 1 epoch ");
-    expect(f, "--epochs 1", 1, "go on with --resume, or remove it");
+    expect(f, "--epochs 1", 1, "go on with --resume; or name another");
     expect(f, "--resume --epochs 5", 1,
            "--epochs 5: the run to resume has --epochs 1");
     expect(f, "--resume --lr 3", 1, "--lr 3: the run to resume has --lr 11.5");
     expect(f, "--resume --architecture airbench-residual", 1,
            "the run to resume has airbench;");
     expect(f, "--resume --epochs 1", 0, "after 1 epoch ");
+}
+
+/* What is not its own is left alone: models, files, folders of photos. */
+static void train_begins_in_an_empty_folder(void **state) {
+    struct fixture *f = *state;
+    size_t size;
+    struct err err = {0};
+    assert_int_equal(mkdir(f->out, 0700), 0);
+    assert_int_equal(file_write(path_of(f, "README.md"), "mine", 4, &err), 0);
+    expect(f, "--epochs 1", 1, "there is README.md in it already");
+    char *mine = slurp(f, "README.md", &size);
+    assert_string_equal(mine, "mine");
+    free(mine);
+    unlink(path_of(f, "README.md"));
+    assert_int_equal(file_write(path_of(f, "model.onnx"), "m", 1, &err), 0);
+    expect(f, "--epochs 1", 1, "there is model.onnx in it already");
+    unlink(path_of(f, "model.onnx"));
+    assert_int_equal(file_write(path_of(f, "report.html"), "r", 1, &err), 0);
+    expect(f, "--epochs 1", 0, "after 1 epoch ");
+    snprintf(f->out, sizeof f->out, "%s", f->tiny.file);
+    expect(f, "--epochs 1", 1, "is no folder; name another");
 }
 
 static void wait_for(const char *path) {
@@ -213,6 +235,17 @@ static void train_stops_at_a_signal_with_a_good_checkpoint(void **state) {
     free(card);
 }
 
+static void train_keeps_another_run_out_of_its_folder(void **state) {
+    struct fixture *f = *state;
+    pid_t child = start(f, "--epochs 100000");
+    wait_for(path_of(f, "checkpoint"));
+    expect(f, "--resume", 1, "another training is at work in ");
+    expect(f, "--epochs 1", 1, "another training is at work in ");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    expect(f, "--export", 0, "held-out images after "); /* it went with it */
+}
+
 static void train_says_what_is_wrong_with_the_command(void **state) {
     struct fixture *f = *state;
     expect(f, "--epochs none", 2, "--epochs: \"none\" is no whole number");
@@ -222,6 +255,9 @@ static void train_says_what_is_wrong_with_the_command(void **state) {
     expect(f, "--cifar10 /nowhere.bin", 1, "/nowhere.bin: No such file");
     expect(f, "--momentum 1", 1, "momentum and label smoothing");
     expect(f, "--out /nowhere/x", 1, "/nowhere/x: No such file");
+    expect(f, "--out /dev/null/x", 1, "/dev/null/x: Not a directory");
+    expect(f, "--out /tmp/.hid", 1, "the service refuses \".hid\"");
+    expect(f, "--out /tmp/a%b", 1, "the service refuses \"a%b\"");
     expect(f, "--help", 0, "--label-smoothing");
 }
 
@@ -234,6 +270,8 @@ int main(void) {
         TRAIN_TEST(train_tells_programs_in_json),
         TRAIN_TEST(train_exports_again_what_is_finished),
         TRAIN_TEST(train_keeps_a_run_from_being_overwritten),
+        TRAIN_TEST(train_begins_in_an_empty_folder),
+        TRAIN_TEST(train_keeps_another_run_out_of_its_folder),
         TRAIN_TEST(train_stops_at_a_signal_with_a_good_checkpoint),
         TRAIN_TEST(train_says_what_is_wrong_with_the_command),
     };
