@@ -9,6 +9,7 @@ static const char *const titles[FINDING_KINDS] = {
     [FINDING_BROKEN] = "pictures that cannot be read, left out",
     [FINDING_FOREIGN] = "files that are no pictures, left out",
     [FINDING_NESTED] = "folders inside a class, left out",
+    [FINDING_CLOSED] = "folders that cannot be opened, left out",
     [FINDING_DUPLICATE] = "copies of the same file in a class, left out",
     [FINDING_CONTRADICTION] =
         "the same file in several classes, all copies left out",

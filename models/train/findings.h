@@ -18,6 +18,7 @@ enum finding_kind {
     FINDING_BROKEN,        /* a picture that cannot be decoded */
     FINDING_FOREIGN,       /* a file that is no picture */
     FINDING_NESTED,        /* a folder where a picture should be */
+    FINDING_CLOSED,        /* a class that cannot be opened */
     FINDING_DUPLICATE,     /* the same bytes twice in a class */
     FINDING_CONTRADICTION, /* the same bytes in two classes */
     FINDING_EMPTY,         /* a class without pictures */

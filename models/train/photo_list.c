@@ -57,9 +57,11 @@ static int add_files(struct photo_list *list, struct findings *found,
     struct dirent **entries;
     int rc = 0, folders = 0, before = list->count;
     snprintf(folder, sizeof folder, "%s/%s", list->folder, name);
-    int count = scan(folder, &entries, err);
-    if (count < 0)
-        return -1;
+    int count = scandir(folder, &entries, visible, versionsort);
+    if (count < 0) {
+        findings_add(found, FINDING_CLOSED, "%s: %s", name, strerror(errno));
+        return 0;
+    }
     for (int i = 0; i < count && rc == 0; i++) {
         snprintf(below, sizeof below, "%s/%s", folder, entries[i]->d_name);
         if (!file_is_folder(below)) {
@@ -71,12 +73,8 @@ static int add_files(struct photo_list *list, struct findings *found,
         }
     }
     free_entries(entries, count);
-    if (rc == 0 && folders > 0 && list->count == before)
-        return err_set(err,
-                       "%s holds folders, not photos. The classes should be "
-                       "the folders right below the one that you name: is it "
-                       "--folder %s?",
-                       folder, folder);
+    if (folders > 0 && list->count == before && !list->nested)
+        list->nested = strdup(folder);
     return rc;
 }
 
@@ -157,13 +155,34 @@ void *photo_list_bytes(const struct photo_list *list, int file, size_t *size,
     return file_read(path, PHOTO_MAX, size, err);
 }
 
+/* Why bytes that are none of the formats are no picture. Phones of one maker
+ * save HEIF (ISO 23008-12): its box "ftyp" names what it is. */
+static const char *foreign(const unsigned char *bytes, size_t size) {
+    static const char *const heif[] = {"heic", "heix", "hevc", "heim",
+                                       "heis", "mif1", "msf1"};
+    if (size == 0)
+        return "is empty";
+    if (size >= 12 && memcmp(bytes + 4, "ftyp", 4) == 0)
+        for (size_t i = 0; i < sizeof heif / sizeof *heif; i++)
+            if (memcmp(bytes + 8, heif[i], 4) == 0)
+                return "is HEIC, as phones save it: convert it to JPEG";
+    return "is none of JPEG, PNG, WebP, BMP, GIF";
+}
+
 static void hash_file(void *arg, int item, int thread) {
     struct photo_list *list = arg;
     struct photo_file *file = &list->files[item];
+    struct err err = {0};
     size_t size;
     (void)thread;
-    void *bytes = photo_list_bytes(list, item, &size, NULL);
-    file->foreign = !bytes || !sniff_image(bytes, size);
+    void *bytes = photo_list_bytes(list, item, &size, &err);
+    size_t above = strlen(list->folder) + 1; /* begins the text */
+    if (!bytes)
+        file->why = strdup(err.text + (above < strlen(err.text) ? above : 0));
+    else if (!sniff_image(bytes, size) &&
+             asprintf(&file->why, "%s: %s", file->path, foreign(bytes, size)) <
+                 0)
+        file->why = NULL; /* decoding will find it */
     if (bytes)
         digest_sha256_hex(bytes, size, file->hash);
     free(bytes);
@@ -171,21 +190,17 @@ static void hash_file(void *arg, int item, int thread) {
 
 static void drop(struct photo_file *file) {
     free(file->path);
-    file->path = NULL;
+    free(file->why);
+    file->path = file->why = NULL;
 }
 
 static void drop_foreign(struct photo_list *list, struct findings *found) {
     for (int i = 0; i < list->count; i++) {
         struct photo_file *file = &list->files[i];
-        if (!file->foreign)
+        if (!file->why)
             continue;
-        if (*file->hash)
-            findings_add(found, FINDING_FOREIGN,
-                         "%s: is none of JPEG, PNG, WebP, BMP, GIF",
-                         file->path);
-        else
-            findings_add(found, FINDING_BROKEN, "%s: cannot be opened",
-                         file->path);
+        findings_add(found, *file->hash ? FINDING_FOREIGN : FINDING_BROKEN,
+                     "%s", file->why);
         drop(file);
     }
 }
@@ -287,11 +302,12 @@ fail:
 
 void photo_list_free(struct photo_list *list) {
     for (int i = 0; i < list->count; i++)
-        free(list->files[i].path);
+        drop(&list->files[i]);
     for (int i = 0; i < list->classes; i++)
         free(list->names[i]);
     free(list->files);
     free(list->names);
     free(list->folder);
+    free(list->nested);
     *list = (struct photo_list){0};
 }

@@ -10,8 +10,9 @@
  * that begin with a dot are not looked at. What is no picture by its first
  * bytes is left out, and so is what is there twice (by SHA-256): a copy among
  * the held-out photos would be known already, and one in two classes has a
- * wrong label in one of them. A folder of another shape is an error that says
- * what shape it has.
+ * wrong label in one of them. A class that holds nothing but folders
+ * ("__MACOSX"), or cannot be opened, is left out as well. A folder without
+ * folders is an error that says what shape it should have.
  */
 #ifndef CONVOY_TRAIN_PHOTO_LIST_H
 #define CONVOY_TRAIN_PHOTO_LIST_H
@@ -26,7 +27,7 @@
 struct photo_file {
     char *path; /* below the folder: "cat/1.jpg"; NULL: taken out */
     int class;
-    bool foreign;          /* no picture, or unreadable */
+    char *why;             /* it is no picture, or cannot be read; or NULL */
     char hash[DIGEST_HEX]; /* of its bytes */
 };
 
@@ -36,6 +37,8 @@ struct photo_list {
     char **names; /* (classes), in the order of numbers in names */
     int count;
     struct photo_file *files; /* (count), by class, then by name */
+    char *nested; /* a folder that held folders where photos should be, or
+                     NULL */
 };
 
 int photo_list_read(struct photo_list *list, const char *folder,

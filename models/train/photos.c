@@ -307,16 +307,27 @@ fail:
 
 /* ---- what to expect of the classes --------------------------------------- */
 
+/* Nothing to tell apart. Where folders hold folders, one too high was named. */
+static int refuse_single(const struct photo_list *list, struct err *err) {
+    const char *what = list->classes == 0 ? "none of its folders holds a photo"
+                                          : "only one folder holds photos";
+    if (list->nested)
+        return err_set(err,
+                       "%s: %s. %s holds folders, not photos. The classes "
+                       "should be the folders right below the one that you "
+                       "name: is it --folder %s?",
+                       list->folder, what, list->nested, list->nested);
+    return err_set(err,
+                   "%s: %s; there is nothing to tell apart: put the photos "
+                   "of at least two classes into a folder each",
+                   list->folder, what);
+}
+
 static int judge_classes(struct photos *photos, struct err *err) {
     const struct photo_list *list = &photos->list;
     int most = 0, least = 0;
     if (list->classes < 2)
-        return err_set(err,
-                       "%s: %s; there is nothing to tell apart: put the photos "
-                       "of at least two classes into a folder each",
-                       list->folder,
-                       list->classes == 0 ? "none of its folders holds a photo"
-                                          : "only one folder holds photos");
+        return refuse_single(list, err);
     photos->class_counts =
         calloc((size_t)list->classes, sizeof *photos->class_counts);
     if (!photos->class_counts)

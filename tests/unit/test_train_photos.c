@@ -157,6 +157,33 @@ static void train_photos_tell_names_without_control_characters(void **state) {
     refuse(f, "has a control character");
 }
 
+/* Not a class: what an archive left behind, what may not be opened. */
+static void train_photos_leave_out_what_is_no_class(void **state) {
+    struct fixture *f = *state;
+    photo_folder_add(&f->folder, "ash", 0, 5);
+    photo_folder_add(&f->folder, "birch", 0, 5);
+    photo_folder_add(&f->folder, "__MACOSX", 0, 0);
+    photo_folder_add(&f->folder, "__MACOSX/ash", 9, 1);
+    photo_folder_text(&f->folder, "ash/no.jpg", "");
+    photo_folder_text(&f->folder, "ash/phone.heic", "1234ftypheic....");
+    assert_int_equal(
+        mkfifo(photo_folder_path(&f->folder, "ash/fifo.jpg"), 0600), 0);
+    photo_folder_add(&f->folder, "closed", 0, 1);
+    chmod(photo_folder_path(&f->folder, "closed"), 0);
+    read_all(f);
+    chmod(photo_folder_path(&f->folder, "closed"), 0700);
+    expect_finding(f, FINDING_NESTED, "__MACOSX/ash");
+    expect_finding(f, FINDING_EMPTY, "__MACOSX");
+    expect_finding(f, FINDING_FOREIGN, "ash/no.jpg: is empty");
+    expect_finding(f, FINDING_FOREIGN, "ash/phone.heic: is HEIC");
+    expect_finding(f, FINDING_BROKEN, "ash/fifo.jpg: is not a regular file");
+    assert_string_equal(f->photos.set.names[0], "ash");
+    if (geteuid() != 0) { /* whom nothing is closed to */
+        expect_finding(f, FINDING_CLOSED, "closed: Permission denied");
+        assert_int_equal(f->photos.set.classes, 2);
+    }
+}
+
 static void train_photos_refuse_folders_of_another_shape(void **state) {
     struct fixture *f = *state;
     refuse(f, "has no folders in it. Make one for each class");
@@ -301,6 +328,7 @@ int main(void) {
         PHOTOS_TEST(train_photos_are_the_bytes_that_are_served),
         PHOTOS_TEST(train_photos_name_what_they_leave_out),
         PHOTOS_TEST(train_photos_tell_names_without_control_characters),
+        PHOTOS_TEST(train_photos_leave_out_what_is_no_class),
         PHOTOS_TEST(train_photos_refuse_folders_of_another_shape),
         PHOTOS_TEST(train_photos_are_turned_as_a_viewer_does),
         PHOTOS_TEST(train_photos_repeat_a_seed_and_differ_by_it),
