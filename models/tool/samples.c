@@ -127,13 +127,21 @@ int samples_read_cifar10(struct samples *s, const struct classifier *c,
 
 /* ---- folders ------------------------------------------------------------- */
 
+/* Numbers are classes only where the model has no names for them. */
+static int numbered(const struct classifier *c, const char *name) {
+    char *end, label[32];
+    long number = strtol(name, &end, 10);
+    if (*end || end == name || number < 0 || number >= classifier_classes(c))
+        return -1;
+    snprintf(label, sizeof label, "class %ld", number); /* labels.h */
+    return strcmp(classifier_label(c, (int)number), label) ? -1 : (int)number;
+}
+
 static int class_of_folder(const struct classifier *c, const char *folder,
                            const char *name, struct err *err) {
-    char *end;
     int index = find_class(c, name);
-    long number = strtol(name, &end, 10);
-    if (index < 0 && !*end && number >= 0 && number < classifier_classes(c))
-        index = (int)number;
+    if (index < 0)
+        index = numbered(c, name);
     if (index >= 0)
         return index;
     return err_set(err,

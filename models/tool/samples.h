@@ -29,7 +29,8 @@ int samples_read_cifar10(struct samples *s, const struct classifier *c,
                          const char *const *files, int count, struct err *err);
 
 /* A folder a class, named as the classifier's labels are (case, _ and - aside;
- * one of several names that a label lists is enough), or by number. */
+ * one of several names that a label lists is enough); by number where the
+ * classifier has no names for its classes. */
 int samples_read_folder(struct samples *s, const struct classifier *c,
                         const char *folder, struct err *err);
 void samples_free(struct samples *s);

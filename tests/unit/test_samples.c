@@ -101,16 +101,16 @@ static void samples_take_a_folder_a_class(void **state) {
     make("Cat/b.jpg", byte, 1);
     make("Cat/a.jpg", byte, 1);
     make("Cat/.hidden", byte, 1);
-    make("7", NULL, 0); /* by number */
-    make("7/c.png", byte, 1);
+    make("Truck", NULL, 0);
+    make("Truck/c.png", byte, 1);
     make("README", byte, 1);
     assert_int_equal(samples_read_folder(&samples, classifier, folder, &err),
                      0);
     assert_int_equal(samples.count, 3);
-    assert_int_equal(samples.classes[0], 7);
-    assert_int_equal(samples.classes[1], 3);
-    assert_non_null(strstr(samples.paths[1], "/Cat/a.jpg"));
-    assert_non_null(strstr(samples.paths[2], "/Cat/b.jpg"));
+    assert_int_equal(samples.classes[0], 3);
+    assert_int_equal(samples.classes[2], 9);
+    assert_non_null(strstr(samples.paths[0], "/Cat/a.jpg"));
+    assert_non_null(strstr(samples.paths[1], "/Cat/b.jpg"));
 }
 
 static void samples_refuse_a_folder_that_is_no_label(void **state) {
@@ -119,6 +119,15 @@ static void samples_refuse_a_folder_that_is_no_label(void **state) {
     assert_int_equal(samples_read_folder(&samples, classifier, folder, &err),
                      -1);
     assert_non_null(strstr(err.text, "no label \"zeppelin\""));
+}
+
+/* A label of another model, not the first class of this one. */
+static void samples_refuse_a_number_where_classes_have_names(void **state) {
+    (void)state;
+    make("0", NULL, 0);
+    assert_int_equal(samples_read_folder(&samples, classifier, folder, &err),
+                     -1);
+    assert_non_null(strstr(err.text, "no label \"0\""));
 }
 
 static void samples_refuse_an_empty_folder(void **state) {
@@ -141,6 +150,7 @@ int main(void) {
         TEST(samples_refuse_what_is_no_cifar_file),
         TEST(samples_take_a_folder_a_class),
         TEST(samples_refuse_a_folder_that_is_no_label),
+        TEST(samples_refuse_a_number_where_classes_have_names),
         TEST(samples_refuse_an_empty_folder),
     };
     return cmocka_run_group_tests(tests, open_classifier, close_classifier);
