@@ -28,6 +28,7 @@ struct state {
 #define MAGIC_SIZE 8
 
 struct header {
+    bool known; /* a layout that this version reads */
     struct settings settings;
     struct state state;
 };
@@ -111,7 +112,7 @@ fail:
 static void get_header(struct stream *s, struct header *header) {
     char magic[MAGIC_SIZE] = "";
     uint64_t size = 0;
-    *header = (struct header){0};
+    *header = (struct header){.known = true};
     get(s, magic, sizeof magic);
     if (memcmp(magic, MAGIC_1, MAGIC_SIZE) == 0) {
         /* Its struct ended in what is now `side`, unused and 0. */
@@ -125,12 +126,17 @@ static void get_header(struct stream *s, struct header *header) {
     get(s, &size, sizeof size);
     if ((!second && memcmp(magic, MAGIC, MAGIC_SIZE) != 0) ||
         size > sizeof header->settings) {
-        s->failed = true;
+        header->known = false;
         return;
     }
     get(s, &header->settings, size);
     header->state.record = RECORD_1;
     get(s, &header->state, second ? STATE_2 : sizeof header->state);
+}
+
+static int refuse_damaged(const char *path, struct err *err) {
+    return err_set(err, "%s: is damaged; remove the folder and begin anew",
+                   path);
 }
 
 static int open_header(const char *path, struct stream *s,
@@ -139,16 +145,41 @@ static int open_header(const char *path, struct stream *s,
     if (!s->file)
         return err_set(err, "%s: %s", path, strerror(errno));
     get_header(s, header);
-    if (s->failed || header->settings.epochs < 1 ||
-        header->state.record > sizeof(struct epoch_record) ||
-        header->state.epochs_done > (uint64_t)header->settings.epochs) {
+    if (!header->known) {
         fclose(s->file);
         return err_set(err,
                        "%s: is no checkpoint of a training run, or one of a "
                        "later version",
                        path);
     }
+    if (s->failed || header->settings.epochs < 1 ||
+        header->state.record > sizeof(struct epoch_record) ||
+        header->state.epochs_done > (uint64_t)header->settings.epochs) {
+        fclose(s->file);
+        return refuse_damaged(path, err);
+    }
     return 0;
+}
+
+/* Settings are believed before anything else is read: does the checksum say
+ * that they are what was written? */
+static bool get_rest(struct stream *s) {
+    static const size_t chunk = 1 << 16;
+    long here = ftell(s->file);
+    unsigned char *bytes = malloc(chunk);
+    uint64_t expected, sum = 0;
+    if (!bytes || here < 0 || fseek(s->file, 0, SEEK_END) < 0)
+        s->failed = true;
+    long left = ftell(s->file) - here - (long)sizeof sum;
+    if (left < 0 || fseek(s->file, here, SEEK_SET) < 0)
+        s->failed = true;
+    for (; !s->failed && left > 0; left -= (long)chunk)
+        get(s, bytes, left < (long)chunk ? (size_t)left : chunk);
+    free(bytes);
+    expected = s->sum;
+    if (!s->failed)
+        get(s, &sum, sizeof sum);
+    return !s->failed && sum == expected;
 }
 
 int checkpoint_read_settings(const char *path, struct settings *settings,
@@ -157,8 +188,11 @@ int checkpoint_read_settings(const char *path, struct settings *settings,
     struct header header;
     if (open_header(path, &s, &header, err) < 0)
         return -1;
-    *settings = header.settings;
+    bool whole = get_rest(&s);
     fclose(s.file);
+    if (!whole)
+        return refuse_damaged(path, err);
+    *settings = header.settings;
     return 0;
 }
 
@@ -170,7 +204,10 @@ static int same_run(const char *path, const struct header *header,
         header->state.arrays != (c->best ? 4 : 3))
         return err_set(err, "%s: was written for another network", path);
     if (header->state.fingerprint != c->fingerprint)
-        return err_set(err, "%s: was written with other images", path);
+        return err_set(err,
+                       "%s: was written with other images, or names of "
+                       "classes",
+                       path);
     return 0;
 }
 
@@ -202,7 +239,7 @@ int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
     uint64_t expected = s.sum, sum = 0;
     get(&s, &sum, sizeof sum);
     if (s.failed || sum != expected) {
-        err_set(err, "%s: is damaged; start again without --resume", path);
+        refuse_damaged(path, err);
         goto fail;
     }
     c->epochs_done = (int)header.state.epochs_done;

@@ -124,5 +124,9 @@ uint64_t dataset_fingerprint(const struct dataset *set) {
     size_t size = (size_t)set->count * shape_size(set->shape);
     hash = fnv1a(hash, (const uint8_t *)set->labels,
                  (size_t)set->count * sizeof *set->labels);
+    if (set->names != cifar10_names) /* which cannot be others */
+        for (int i = 0; set->names && i < set->classes; i++)
+            hash = fnv1a(hash, (const uint8_t *)set->names[i],
+                         strlen(set->names[i]) + 1);
     return fnv1a(hash, set->pixels, size);
 }

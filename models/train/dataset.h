@@ -37,8 +37,8 @@ int dataset_split(const struct dataset *all, int held_out,
                   struct dataset *train, struct dataset *validation,
                   struct err *err);
 
-/* Identifies the images, their order and labels: a checkpoint must not be
- * resumed on others. FNV-1a, 64 bits. */
+/* Identifies the images, their order, labels and classes: a checkpoint must not
+ * be resumed on others. FNV-1a, 64 bits. */
 uint64_t dataset_fingerprint(const struct dataset *set);
 
 #endif

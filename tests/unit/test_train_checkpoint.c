@@ -193,11 +193,24 @@ static void train_checkpoint_refuses_a_damaged_file(void **state) {
     assert_int_equal(truncate(f->path, st.st_size - 1), 0);
     refuse(f, &c, "is damaged");
     assert_int_equal(truncate(f->path, 20), 0);
-    refuse(f, &c, "no checkpoint");
+    refuse(f, &c, "is damaged");
     assert_int_equal(truncate(f->path, 0), 0);
     refuse(f, &c, "no checkpoint");
     assert_int_equal(unlink(f->path), 0);
     refuse(f, &c, "No such file");
+}
+
+/* A bit of the settings, which are believed first. */
+static void train_checkpoint_refuses_damaged_settings(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings;
+    FILE *file = fopen(f->path, "r+b");
+    fseek(file, 60, SEEK_SET);
+    fputc(0x55, file);
+    fclose(file);
+    assert_int_equal(checkpoint_read_settings(f->path, &settings, &err), -1);
+    assert_non_null(strstr(err.text, "is damaged"));
 }
 
 static void train_checkpoint_refuses_a_foreign_file(void **state) {
@@ -232,6 +245,7 @@ int main(void) {
         CHECKPOINT_TEST(train_checkpoint_stays_on_a_full_disk),
         CHECKPOINT_TEST(train_checkpoint_refuses_another_run),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_damaged_file),
+        CHECKPOINT_TEST(train_checkpoint_refuses_damaged_settings),
         CHECKPOINT_TEST(train_checkpoint_refuses_a_foreign_file),
         CHECKPOINT_TEST(
             train_checkpoint_keeps_the_old_one_where_it_cannot_write),

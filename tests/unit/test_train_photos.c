@@ -253,6 +253,12 @@ static void train_photos_repeat_a_seed_and_differ_by_it(void **state) {
     assert_true(dataset_fingerprint(&other.set) ==
                 dataset_fingerprint(&f->photos.set));
     photos_free(&other);
+    assert_int_equal(photos_read(&other, &o, f->team, &err), 0);
+    free(other.list.names[1]); /* a class that was called otherwise */
+    other.list.names[1] = strdup("c");
+    assert_true(dataset_fingerprint(&other.set) !=
+                dataset_fingerprint(&f->photos.set));
+    photos_free(&other);
     o.seed++;
     assert_int_equal(photos_read(&other, &o, f->team, &err), 0);
     assert_true(dataset_fingerprint(&other.set) !=
