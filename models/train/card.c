@@ -149,8 +149,8 @@ static void put_accuracy(const struct card *c) {
             "the two do not\ncompare.\n\n");
     if (c->settings->patience > 0 && c->held_out > 0)
         fprintf(c->out,
-                "Epoch %d is the best by%s those very held-out images, so "
-                "expect a little less\non new ones.\n\n",
+                "Epoch %d is the best by%s those very held-out images,\nso "
+                "expect a little less on new ones.\n\n",
                 trainer_best_epoch(c->t) + 1,
                 c->settings->balance ? " balanced accuracy on" : "");
     put_calibration(c);

@@ -105,7 +105,7 @@ static void put_measures(const struct page *p) {
         snprintf(label, sizeof label, "of %d held-out images right, epoch %d",
                  p->held_out->count, p->epoch + 1);
         put_tile(p, label, 100 * record->validation_accuracy, 2, " %");
-        put_tile(p, "balanced: of each class, in the mean",
+        put_tile(p, "right in the mean over the classes",
                  100 * record->validation_balanced, 2, " %");
         put_tile(p, "calibration error", error_now(p), 4, "");
     }

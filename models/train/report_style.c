@@ -56,7 +56,7 @@ const char report_style[] =
     "color:var(--soft);margin-top:8px}"
     ".key i{display:inline-block;width:14px;height:3px;border-radius:2px;"
     "background:var(--c);vertical-align:middle;margin-right:6px}"
-    ".key i.best,.key i.ideal{height:0;background:none;border-top:2px dashed "
+    ".key i.best,.key i.ideal{height:0;background:none;border-top:2px dotted "
     "var(--green)}.key i.ideal{border-color:var(--soft)}"
     ".scroll{overflow-x:auto}"
     ".rows{display:grid;gap:7px 12px;align-items:center;font-size:.9rem;"
