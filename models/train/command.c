@@ -299,6 +299,23 @@ static int check(const struct command *c, struct err *err) {
     return 0;
 }
 
+/* Before hours are spent on photos: as far as it does not depend on them. */
+static int check_settings(const struct command *c, struct err *err) {
+    struct settings s = c->settings;
+    int side = !c->folder ? 32 : s.side > 0 ? s.side : 48;
+    if (s.epochs == 0)
+        s.epochs = 1;
+    if (s.batch == 0)
+        s.batch = 1;
+    if (s.validation < 0)
+        s.validation = 1;
+    if (s.translate < 0)
+        s.translate = 0;
+    if (s.patience < 0)
+        s.patience = 0;
+    return trainer_check(&s, (struct shape){side, side, 3}, err);
+}
+
 enum options_result command_read(struct command *c, int argc, char **argv,
                                  struct err *err) {
     enum options_result result = read_over(c, argc, argv, err);
@@ -309,7 +326,8 @@ enum options_result command_read(struct command *c, int argc, char **argv,
         result = read_over(c, argc, argv, err);
     }
     if (result == OPTIONS_RUN &&
-        (settle(c, argc, argv, err) < 0 || check(c, err) < 0))
+        (settle(c, argc, argv, err) < 0 || check(c, err) < 0 ||
+         check_settings(c, err) < 0))
         result = OPTIONS_BAD;
     return result;
 }

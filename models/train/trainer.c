@@ -3,28 +3,11 @@
 #include "common/clock.h"
 #include "models/train/architecture.h"
 #include "models/train/checkpoint.h"
-#include "models/train/photometric.h"
 #include "models/train/progress.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The recipe of arXiv 2404.00498, but for half the batch and more epochs. */
-const struct settings trainer_defaults = {
-    .architecture = "airbench",
-    .width = 1,
-    .rate = 11.5,
-    .momentum = 0.85,
-    .weight_decay = 0.0153,
-    .smoothing = 0.2,
-    .seed = 1,
-    .epochs = 20,
-    .batch = 512,
-    .validation = 5000,
-    .translate = 2,
-    .feature_rate = 1,
-};
 
 #define LOOKAHEAD_IMAGES (5 * 1024) /* as there: five steps of 1024 */
 #define LOOKAHEAD_TIMES 20          /* in a run, at least */
@@ -32,43 +15,6 @@ const struct settings trainer_defaults = {
 #define WEIGHT_MOST 10 /* of a class in the loss */
 
 /* ---- opening ------------------------------------------------------------- */
-
-static int check_settings(const struct settings *s, struct shape input,
-                          struct err *err) {
-    if (s->epochs < 1 || s->batch < 1 || s->validation < 0)
-        return err_set(err,
-                       "epochs and batch must be at least 1, held-out images "
-                       "at least 0");
-    if (!(s->rate > 0) || !(s->momentum >= 0 && s->momentum < 1) ||
-        !(s->weight_decay >= 0) || !(s->smoothing >= 0 && s->smoothing < 1))
-        return err_set(err,
-                       "the learning rate must be above 0, momentum and label "
-                       "smoothing in [0, 1), weight decay not negative");
-    if (s->cutout < 0 || s->cutout >= input.height || s->cutout >= input.width)
-        return err_set(err,
-                       "a cut-out square of %d pixels leaves nothing of images "
-                       "of %d x %d",
-                       s->cutout, input.width, input.height);
-    if (s->translate < 0 || s->translate > input.height / 4 ||
-        s->translate > input.width / 4 || !(s->zoom >= 0 && s->zoom <= 1))
-        return err_set(err,
-                       "images are moved by 0 to a quarter of their side and "
-                       "zoomed by 0 to 1");
-    if (!(s->outliers >= 0 && s->outliers <= 0.5))
-        return err_set(err, "outliers are a share of 0 to 0.5 of the images");
-    if (!(s->photometric >= 0 && s->photometric <= 1) ||
-        (s->photometric > 0 && input.width > PHOTOMETRIC_SIDE_MAX))
-        return err_set(err,
-                       "the light changes in a share of 0 to 1 of the images, "
-                       "of a side of %d pixels at most",
-                       PHOTOMETRIC_SIDE_MAX);
-    if (s->patience < 0 || s->frozen < 0 || !(s->feature_rate >= 0) ||
-        (s->patience > 0 && s->validation == 0))
-        return err_set(err,
-                       "patience, frozen epochs and the rate of the features "
-                       "are not negative, and patience needs held-out images");
-    return 0;
-}
 
 static int open_network(struct trainer *t, struct err *err) {
     struct architecture a;
@@ -149,7 +95,7 @@ struct trainer *trainer_open(const struct settings *settings,
     t->policy.flip = !settings->no_flip;
     t->optimiser = (struct optimiser_options){
         settings->rate, settings->momentum, settings->weight_decay};
-    if (check_settings(settings, images->shape, err) < 0 ||
+    if (trainer_check(settings, images->shape, err) < 0 ||
         dataset_split(images, settings->validation, &t->train, &t->validation,
                       err) < 0)
         goto fail;

@@ -57,6 +57,10 @@ struct settings {
 
 extern const struct settings trainer_defaults;
 
+/* Whether a run with images of that shape can be; an error names the option. */
+int trainer_check(const struct settings *s, struct shape input,
+                  struct err *err);
+
 /* What one epoch came to. */
 struct epoch_record {
     double loss;                /* mean over the training images, smoothed */

@@ -2,6 +2,7 @@
  * trainer_private: what the parts of a trainer share. See trainer.h.
  *
  *   trainer.c            opening, epochs, checkpoints
+ *   trainer_settings.c   the defaults, and what makes sense
  *   trainer_beginning.c  what the weights begin with
  *   trainer_best.c       which epoch is kept, and what becomes of it at the end
  */

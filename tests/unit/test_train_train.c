@@ -253,7 +253,11 @@ static void train_says_what_is_wrong_with_the_command(void **state) {
     expect(f, "--threads 0", 2, "--threads: 0 is out of range");
     expect(f, "--resume", 1, "toy/checkpoint: there is nothing");
     expect(f, "--cifar10 /nowhere.bin", 1, "/nowhere.bin: No such file");
-    expect(f, "--momentum 1", 1, "momentum and label smoothing");
+    expect(f, "--momentum 1", 2, "--momentum 1: at least 0 and below 1");
+    expect(f, "--lr 0", 2, "--lr 0: a learning rate is above 0");
+    expect(f, "--cutout 32", 2, "--cutout 32: a square of 32 pixels leaves");
+    expect(f, "--translate 9", 2, "moved by 0 to 8 pixels");
+    expect(f, "--patience 3 --validation 0", 2, "it needs held-out images");
     expect(f, "--out /nowhere/x", 1, "/nowhere/x: No such file");
     expect(f, "--out /dev/null/x", 1, "/dev/null/x: Not a directory");
     expect(f, "--out /tmp/.hid", 1, "the service refuses \".hid\"");
