@@ -108,7 +108,7 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
 
         {"balance", NULL, OPTION_FLAG, &s->balance, 0, 0,
          "weigh classes so that a rare one counts as much as a "
-         "common one; photos: on"},
+         "common one, up to ten times; photos: on"},
         {"validation", "N", OPTION_INT, &s->validation, 0, INT_MAX,
          "images held out to measure on: of CIFAR-10 the last, of "
          "photos a fifth of each class"},
@@ -302,6 +302,8 @@ static int check(const struct command *c, struct err *err) {
 /* Before hours are spent on photos: as far as it does not depend on them. */
 static int check_settings(const struct command *c, struct err *err) {
     struct settings s = c->settings;
+    if (c->resume) /* by a run that began */
+        return 0;
     int side = !c->folder ? 32 : s.side > 0 ? s.side : 48;
     if (s.epochs == 0)
         s.epochs = 1;

@@ -148,7 +148,7 @@ static void put_note(const struct page *p) {
                 "anew. The %s is the better and was kept.",
                 best + 1, 100 * trainer_epoch(t, best)->validation_accuracy,
                 100 * settled->validation_accuracy, anew ? "latter" : "former");
-    else if (p->held_out->count > 0)
+    else if (best != p->epoch)
         fprintf(p->out,
                 "All but the curves is of the latest epoch, %d. The best so "
                 "far is epoch %d: %.2f %% right.",

@@ -306,6 +306,28 @@ static void train_folder_goes_on_from_the_mean_of_models(void **state) {
     free(one);
 }
 
+/* Tiny classes, of which more would be held out than was asked for. */
+static void train_folder_goes_on_with_tiny_classes(void **state) {
+    struct fixture *f = *state;
+    photo_folder_add(&f->folder, "oak", 0, 2);
+    photo_folder_add(&f->folder, "pine", 0, 2);
+    photo_folder_add(&f->folder, "quince", 0, 1);
+    expect(f, "--epochs 1 --validation 6", 0, "of 6 held-out images");
+    expect(f, "--resume --validation 6", 0, "of 6 held-out images");
+}
+
+/* Nothing can be held out, and nobody asked for it. */
+static void train_folder_takes_one_photo_a_class(void **state) {
+    struct fixture *f = *state;
+    snprintf(f->folder.photos, sizeof f->folder.photos, "%s/single",
+             f->folder.top);
+    assert_int_equal(mkdir(f->folder.photos, 0700), 0);
+    photo_folder_add(&f->folder, "oak", 0, 1);
+    photo_folder_add(&f->folder, "pine", 0, 1);
+    expect(f, "--epochs 1", 0, "no images were held out");
+    expect(f, "--resume", 0, "no images were held out");
+}
+
 static void train_folder_survives_kill_9_bit_for_bit(void **state) {
     static const char options[] = "--epochs 8 --patience 5";
     struct fixture *f = *state;
@@ -466,6 +488,8 @@ int main(void) {
         FOLDER_TEST(train_folder_takes_a_temperature_from_elsewhere),
         FOLDER_TEST(train_folder_chooses_augmentation_by_name),
         FOLDER_TEST(train_folder_goes_on_from_the_mean_of_models),
+        FOLDER_TEST(train_folder_goes_on_with_tiny_classes),
+        FOLDER_TEST(train_folder_takes_one_photo_a_class),
         FOLDER_TEST(train_folder_survives_kill_9_bit_for_bit),
         FOLDER_TEST(train_folder_reports_the_last_checkpoint),
         FOLDER_TEST(train_folder_reports_why_it_ended),
