@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -60,6 +61,7 @@ static pid_t start(struct fixture *f, const char *options) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where an assertion fails */
         if (!freopen(printed, "w", stdout) || dup2(1, 2) < 0)
             _exit(99);
         int status = train_main(argc, argv);
