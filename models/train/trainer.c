@@ -36,9 +36,10 @@ static int open_network(struct trainer *t, struct err *err) {
 }
 
 /* A class that is rare in the training images weighs as much as a common one:
- * images / (classes * images of the class). Up to WEIGHT_MOST: three photos
- * beside five hundred would weigh 84 each, and a batch that one of them is in
- * would be a step as long as six batches without. */
+ * images / (classes * images of the class). Up to WEIGHT_MOST: two photos
+ * beside 240 would weigh 60 each, and a batch of 16 with one of them would be a
+ * step as long as eight without. Measured so, the loss rose to 16 in the third
+ * epoch, and in the end everything was taken for the rare class. */
 static int weigh_classes(struct trainer *t, struct err *err) {
     int classes = t->train.classes;
     if (!t->settings.balance)
