@@ -70,20 +70,16 @@ static void train_checkpoint_gives_back_what_was_written(void **state) {
     assert_memory_equal(&settings, &c.settings, sizeof settings);
 }
 
-/* As it was before there were settings for photos: magic, 112 bytes of
- * settings, fingerprint, floats an array, epochs done; history; three arrays;
- * FNV-1a of all that. */
-static void write_first_layout(struct fixture *f) {
-    const struct checkpoint c = refer(&f->written);
-    const uint64_t state[3] = {c.fingerprint, COUNT, 2};
+/* Of the earlier layouts the head differs. Behind it: history, five numbers an
+ * epoch; three arrays; FNV-1a of all that. */
+static void write_old_layout(struct fixture *f, const void *head,
+                             size_t head_size) {
     uint64_t sum = 0;
     char *bytes = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&bytes, &size);
-    fputs("convoyT1", file);
-    fwrite(&c.settings, 112, 1, file);
-    fwrite(state, sizeof state, 1, file);
-    for (int i = 0; i < EPOCHS; i++) /* five numbers an epoch */
+    fwrite(head, head_size, 1, file);
+    for (int i = 0; i < EPOCHS; i++)
         fwrite(&f->written.history[i], 40, 1, file);
     fwrite(f->written.values, sizeof f->written.values, 1, file);
     fwrite(f->written.momentum, sizeof f->written.momentum, 1, file);
@@ -98,12 +94,11 @@ static void write_first_layout(struct fixture *f) {
     free(bytes);
 }
 
-static void train_checkpoint_reads_the_first_layout(void **state) {
-    struct fixture *f = *state;
+static void expect_old_layout(struct fixture *f) {
     struct err err = {0};
     struct settings settings;
-    write_first_layout(f);
-    assert_int_equal(checkpoint_read_settings(f->path, &settings, &err), 0);
+    if (checkpoint_read_settings(f->path, &settings, &err) < 0)
+        fail_msg("%s", err.text);
     assert_int_equal(settings.translate, trainer_defaults.translate);
     assert_int_equal(settings.side, 0);
     assert_int_equal(settings.patience, 0);
@@ -114,6 +109,33 @@ static void train_checkpoint_reads_the_first_layout(void **state) {
     assert_int_equal(c.epochs_done, 2);
     f->written.history[1].validation_balanced = 0.5; /* as far as is known */
     assert_memory_equal(&f->got, &f->written, sizeof f->got);
+}
+
+/* Before there were settings for photos: magic, 112 bytes of settings,
+ * fingerprint, floats an array, epochs done. */
+static void train_checkpoint_reads_the_first_layout(void **state) {
+    struct fixture *f = *state;
+    const struct checkpoint c = refer(&f->written);
+    const uint64_t numbers[3] = {c.fingerprint, COUNT, 2};
+    char head[8 + 112 + sizeof numbers] = "convoyT1";
+    memcpy(head + 8, &c.settings, 112);
+    memcpy(head + 120, numbers, sizeof numbers);
+    write_old_layout(f, head, sizeof head);
+    expect_old_layout(f);
+}
+
+/* Before balanced accuracy: the size of the settings, and how many arrays. */
+static void train_checkpoint_reads_the_second_layout(void **state) {
+    struct fixture *f = *state;
+    const struct checkpoint c = refer(&f->written);
+    const uint64_t size = sizeof c.settings;
+    const uint64_t numbers[4] = {c.fingerprint, COUNT, 2, 3};
+    char head[16 + sizeof c.settings + sizeof numbers] = "convoyT2";
+    memcpy(head + 8, &size, 8);
+    memcpy(head + 16, &c.settings, size);
+    memcpy(head + 16 + size, numbers, sizeof numbers);
+    write_old_layout(f, head, sizeof head);
+    expect_old_layout(f);
 }
 
 static void train_checkpoint_keeps_the_best_too(void **state) {
@@ -241,6 +263,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(name, open_checkpoint, close_checkpoint)
         CHECKPOINT_TEST(train_checkpoint_gives_back_what_was_written),
         CHECKPOINT_TEST(train_checkpoint_reads_the_first_layout),
+        CHECKPOINT_TEST(train_checkpoint_reads_the_second_layout),
         CHECKPOINT_TEST(train_checkpoint_keeps_the_best_too),
         CHECKPOINT_TEST(train_checkpoint_stays_on_a_full_disk),
         CHECKPOINT_TEST(train_checkpoint_refuses_another_run),
