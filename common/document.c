@@ -35,19 +35,23 @@ static size_t sequence(const unsigned char *p) {
     return overlong || surrogate || too_great ? 0 : len;
 }
 
-static bool is_utf8(const char *text) {
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        size_t len = sequence(p);
+void document_make_utf8(char *text) {
+    while (*text) {
+        size_t len = sequence((const unsigned char *)text);
         if (len == 0)
-            return false;
-        p += len;
+            *text = '?';
+        text += len ? len : 1;
     }
-    return true;
 }
 
 json_t *document_text(const char *text) {
-    return json_string(is_utf8(text) ? text : "?");
+    char *copy = strdup(text);
+    if (!copy)
+        return NULL;
+    document_make_utf8(copy);
+    json_t *value = json_string(copy);
+    free(copy);
+    return value;
 }
 
 /* ---- printing ------------------------------------------------------------ */

@@ -19,7 +19,9 @@
 void document_set(json_t **object, const char *key, json_t *value);
 void document_add(json_t **array, json_t *value);
 
-/* A text that need not be UTF-8, and then becomes "?"; NULL: no memory. */
+/* Bytes that are no UTF-8 become "?", one each. */
+void document_make_utf8(char *text);
+/* A text that need not be UTF-8, made so; NULL: no memory. */
 json_t *document_text(const char *text);
 
 /* The text, to be freed; NULL: no document, or no memory. (json_dumps() leaves
