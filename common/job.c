@@ -168,9 +168,9 @@ bool job_name_valid(const char *name) {
 
 /* ---- the advertisement -------------------------------------------------- */
 
-/* Bounds on what a stranger may claim. A label beyond 255 bytes or a network
- * input beyond 8192 pixels is no classifier that anybody exports. */
-enum { LABELS_MAX = 100000, LABEL_MAX = 255, REASON_MAX = 4096 };
+/* Bounds on what a stranger may claim. A network input beyond 8192 pixels is no
+ * classifier that anybody exports. */
+enum { REASON_MAX = 4096 };
 enum { HANDS_MAX = 4096, BATCH_MAX = 1024, SIDE_MAX = 8192 };
 
 static json_t *model_to_json(const struct job_model *model) {
@@ -191,9 +191,11 @@ char *job_advert_encode(const struct job_advert *advert) {
     for (int i = 0; i < advert->model_count; i++)
         document_add(&models, model_to_json(&advert->models[i]));
     for (int i = 0; i < advert->refused_count; i++)
-        document_add(&refused, json_pack("{s:s, s:s}", "folder",
-                                         advert->refused[i].folder, "reason",
-                                         advert->refused[i].reason));
+        document_add(&refused,
+                     json_pack("{s:o, s:o}", "folder",
+                               document_text(advert->refused[i].folder),
+                               "reason",
+                               document_text(advert->refused[i].reason)));
     json_t *root = json_pack("{s:s, s:i, s:i, s:o, s:o}", "name", advert->name,
                              "hands", advert->hands, "batch", advert->batch,
                              "models", models, "refused", refused);
@@ -251,21 +253,21 @@ static int read_labels(const json_t *root, struct job_model *model,
                        struct err *err) {
     const json_t *labels = json_object_get(root, "labels");
     size_t count = json_array_size(labels);
-    if (count < 1 || count > LABELS_MAX)
+    if (count < 1 || count > JOB_LABELS_MAX)
         return err_set(err,
                        "advertisement: \"labels\" is not an array of 1 "
                        "to %d strings",
-                       LABELS_MAX);
+                       JOB_LABELS_MAX);
     model->labels = calloc(count, sizeof *model->labels);
     if (!model->labels)
         return err_set(err, "out of memory for %zu labels", count);
     for (size_t i = 0; i < count; i++) {
         const char *text = json_string_value(json_array_get(labels, i));
-        if (!text || strlen(text) > LABEL_MAX)
+        if (!text || strlen(text) > JOB_LABEL_MAX)
             return err_set(err,
                            "advertisement: label %zu is not a string of "
                            "at most %d bytes",
-                           i, LABEL_MAX);
+                           i, JOB_LABEL_MAX);
         model->labels[i] = strdup(text);
         if (!model->labels[i])
             return err_set(err, "out of memory for %zu labels", count);

@@ -63,6 +63,8 @@
 #define JOB_HEARTBEAT_MS 1000
 #define JOB_SILENCE_MS 5000
 #define JOB_CREDITS_MAX 65536      /* in one READY or CREDIT */
+#define JOB_LABELS_MAX 100000      /* of a model */
+#define JOB_LABEL_MAX 255          /* bytes; no classifier has longer ones */
 #define JOB_ADVERT_MAX (16u << 20) /* bytes; 64 models of 20,000 labels fit */
 
 enum job_type {

@@ -1,35 +1,70 @@
 #include "models/classifier/labels.h"
 
+#include "common/document.h"
+#include "common/job.h"
+#include "models/classifier/json_file.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
+/* What is being read. */
+struct reading {
+    const char *path;
+    const char *key; /* "": the file is a list */
+    const char **texts;
+    int count;
+    struct err *err;
+};
+
+static int refuse_count(const struct reading *r, size_t have) {
+    return err_set(r->err,
+                   "%s: %s%shas %zu labels, but the network gives %d scores",
+                   r->path, r->key, *r->key ? " " : "", have, r->count);
+}
 
 /* One block: the pointers, then the texts behind each other. */
-static int build(struct labels *labels, const char **texts, int count,
-                 struct err *err) {
+static int build(struct labels *labels, const struct reading *r) {
     size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += sizeof *labels->text + strlen(texts[i]) + 1;
+    for (int i = 0; i < r->count; i++) {
+        size_t length = strlen(r->texts[i]);
+        if (length > JOB_LABEL_MAX)
+            return err_set(r->err,
+                           "%s: label %d, \"%.40s...\", has %zu bytes; a label "
+                           "may have %d",
+                           r->path, i, r->texts[i], length, JOB_LABEL_MAX);
+        size += sizeof *labels->text + length + 1;
+    }
     labels->text = malloc(size ? size : 1);
     if (!labels->text)
-        return err_set(err, "not enough memory for %d labels", count);
-    labels->count = count;
-    char *at = (char *)(labels->text + count);
-    for (int i = 0; i < count; i++) {
+        return err_set(r->err, "not enough memory for %d labels", r->count);
+    labels->count = r->count;
+    char *at = (char *)(labels->text + r->count);
+    for (int i = 0; i < r->count; i++) {
         labels->text[i] = at;
-        at = stpcpy(at, texts[i]) + 1;
+        at = stpcpy(at, r->texts[i]) + 1;
+        document_make_utf8(labels->text[i]);
     }
     return 0;
 }
 
-static int refuse_count(const char *path, const char *key, size_t have,
-                        int classes, struct err *err) {
-    return err_set(err,
-                   "%s: %s%shas %zu labels, but the network gives %d scores",
-                   path, key, *key ? " " : "", have, classes);
+/* r->texts for as many as there should be, or are. */
+static int begin(struct reading *r, int classes, size_t have) {
+    if (have > JOB_LABELS_MAX)
+        return err_set(r->err, "%s: %s%shas %zu labels; at most %d are served",
+                       r->path, r->key, *r->key ? " " : "", have,
+                       JOB_LABELS_MAX);
+    if (have == 0 && classes == 0)
+        return err_set(r->err, "%s: %s%shas no labels", r->path, r->key,
+                       *r->key ? " " : "");
+    r->count = classes ? classes : (int)have;
+    if ((size_t)r->count != have)
+        return refuse_count(r, have);
+    r->texts = calloc(have + 1, sizeof *r->texts);
+    if (!r->texts)
+        return err_set(r->err, "not enough memory for %zu labels", have);
+    return 0;
 }
 
 /* "17" -> 17; -1 for anything that is no number below `count`. */
@@ -40,100 +75,127 @@ static int to_index(const char *text, int count) {
     return digit && !*end && index < count ? (int)index : -1;
 }
 
-static int from_id2label(const char **texts, const json_t *id2label,
-                         const char *path, int classes, struct err *err) {
+/* The number of a class, which some write as a text; -1: it is none. */
+static int index_of(const json_t *value, int count) {
+    json_int_t index = json_integer_value(value);
+    if (json_is_string(value))
+        return to_index(json_string_value(value), count);
+    return json_is_integer(value) && index >= 0 && index < count ? (int)index
+                                                                 : -1;
+}
+
+static int refuse_index(const struct reading *r, const char *key) {
+    return err_set(r->err,
+                   "%s: %s: \"%.80s\" should be one of the numbers 0 to %d, "
+                   "each once",
+                   r->path, r->key, key, r->count - 1);
+}
+
+static int take(struct reading *r, int index, const json_t *value) {
+    r->texts[index] = json_string_value(value);
+    if (!r->texts[index] || !*r->texts[index])
+        return err_set(r->err, "%s: %s: \"%d\" should be a text", r->path,
+                       r->key, index);
+    return 0;
+}
+
+/* {"0": "cat", "1": "dog"} */
+static int from_numbers(struct reading *r, const json_t *object) {
     const char *key;
     json_t *value;
-    if (json_object_size(id2label) != (size_t)classes)
-        return refuse_count(path, "id2label", json_object_size(id2label),
-                            classes, err);
-    json_object_foreach((json_t *)id2label, key, value) {
-        int index = to_index(key, classes);
-        if (index < 0 || texts[index])
-            return err_set(err,
-                           "%s: id2label: \"%.40s\" should be one of the "
-                           "numbers 0 to %d, each once",
-                           path, key, classes - 1);
-        texts[index] = json_string_value(value);
-        if (!texts[index] || !*texts[index])
-            return err_set(err, "%s: id2label: \"%s\" should be a text", path,
-                           key);
+    json_object_foreach((json_t *)object, key, value) {
+        int index = to_index(key, r->count);
+        if (index < 0 || r->texts[index])
+            return refuse_index(r, key);
+        if (take(r, index, value) < 0)
+            return -1;
     }
     return 0;
 }
 
-static int from_label2id(const char **texts, const json_t *label2id,
-                         const char *path, int classes, struct err *err) {
+/* ["cat", "dog"] */
+static int from_list(struct reading *r, const json_t *list) {
+    for (int i = 0; i < r->count; i++)
+        if (take(r, i, json_array_get(list, (size_t)i)) < 0)
+            return -1;
+    return 0;
+}
+
+/* {"cat": 0, "dog": 1} */
+static int from_names(struct reading *r, const json_t *object) {
     const char *key;
     json_t *value;
-    if (json_object_size(label2id) != (size_t)classes)
-        return refuse_count(path, "label2id", json_object_size(label2id),
-                            classes, err);
-    json_object_foreach((json_t *)label2id, key, value) {
-        json_int_t index = json_integer_value(value);
-        if (!json_is_integer(value) || index < 0 || index >= classes ||
-            texts[index])
-            return err_set(err,
-                           "%s: label2id: \"%.80s\" should be one of the "
-                           "numbers 0 to %d, each once",
-                           path, key, classes - 1);
-        texts[index] = key;
+    json_object_foreach((json_t *)object, key, value) {
+        int index = index_of(value, r->count);
+        if (index < 0 || r->texts[index])
+            return refuse_index(r, key);
+        r->texts[index] = key;
     }
     return 0;
 }
 
 /* Names that stand for several classes ("crane") are once in label2id, so it
  * may be the shorter of the two. */
-static int compare(const char **texts, const json_t *label2id, const char *path,
-                   int classes, struct err *err) {
+static void compare(const struct reading *r, const json_t *label2id,
+                    struct labels *labels) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)label2id, key, value) {
-        json_int_t index = json_integer_value(value);
-        if (!json_is_integer(value) || index < 0 || index >= classes ||
-            strcmp(texts[index], key) != 0)
-            return err_set(err,
-                           "%s: id2label and label2id disagree about "
-                           "\"%.80s\"",
-                           path, key);
+        int index = index_of(value, r->count);
+        if (index < 0 || strcmp(r->texts[index], key) != 0) {
+            snprintf(labels->notice, sizeof labels->notice,
+                     "id2label and label2id disagree about \"%.60s\"; "
+                     "id2label holds",
+                     key);
+            document_make_utf8(labels->notice);
+            return;
+        }
     }
-    return 0;
 }
 
-static int read_maps(const char **texts, const json_t *root, const char *path,
-                     int classes, bool *found, struct err *err) {
-    const json_t *id2label = json_object_get(root, "id2label");
-    const json_t *label2id = json_object_get(root, "label2id");
-    *found = json_is_object(id2label) || json_is_object(label2id);
-    if (json_is_object(id2label)) {
-        if (from_id2label(texts, id2label, path, classes, err) < 0)
+static const struct source {
+    const char *key;
+    int (*from_object)(struct reading *r, const json_t *object);
+    int (*from_list)(struct reading *r, const json_t *list);
+} sources[] = {
+    {"id2label", from_numbers, from_list},
+    {"label_names", NULL, from_list},
+    {"label2id", from_names, NULL},
+};
+
+static int read_maps(struct reading *r, const json_t *root, int classes,
+                     struct labels *labels, bool *found) {
+    *found = false;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources && !*found; i++) {
+        const struct source *source = &sources[i];
+        const json_t *value = json_object_get(root, source->key);
+        bool list = json_is_array(value) && source->from_list;
+        bool object = json_is_object(value) && source->from_object;
+        *found = list || object;
+        r->key = source->key;
+        if (*found &&
+            (begin(r, classes,
+                   list ? json_array_size(value) : json_object_size(value)) <
+                 0 ||
+             (list ? source->from_list : source->from_object)(r, value) < 0))
             return -1;
-        return compare(texts, label2id, path, classes, err);
     }
-    if (json_is_object(label2id))
-        return from_label2id(texts, label2id, path, classes, err);
-    return 0;
+    if (!*found)
+        return 0;
+    compare(r, json_object_get(root, "label2id"), labels);
+    return build(labels, r);
 }
 
 int labels_read_config(struct labels *labels, const char *json, size_t size,
                        const char *path, int classes, bool *found,
                        struct err *err) {
-    int status = -1;
-    json_error_t where;
-    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &where);
-    const char **texts = calloc((size_t)classes, sizeof *texts);
+    struct reading r = {.path = path, .key = "", .err = err};
+    json_t *root = json_file_parse(json, size, path, err);
     *found = false;
     if (!root)
-        err_set(err, "%s: line %d: %s", path, where.line, where.text);
-    else if (!json_is_object(root))
-        err_set(err, "%s: should be one JSON object", path);
-    else if (!texts)
-        err_set(err, "not enough memory for %d labels", classes);
-    else
-        status = read_maps(texts, root, path, classes, found, err);
-    if (status == 0 && *found)
-        status = build(labels, texts, classes, err);
-    free(texts);
+        return -1;
+    int status = read_maps(&r, root, classes, labels, found);
+    free(r.texts);
     json_decref(root);
     return status;
 }
@@ -153,35 +215,40 @@ static const char *next_line(const char **at, const char *end, size_t *length) {
     return line;
 }
 
+/* Without empty lines at the end. */
+static size_t count_lines(const char *text, const char *end) {
+    size_t length, count = 0, lines = 0;
+    for (const char *at = text; next_line(&at, end, &length);) {
+        lines++;
+        if (length > 0)
+            count = lines;
+    }
+    return count;
+}
+
 int labels_read_text(struct labels *labels, const char *text, size_t size,
                      const char *path, int classes, struct err *err) {
+    struct reading r = {.path = path, .key = "", .err = err};
     if (memchr(text, 0, size))
-        return err_set(err, "%s: is not a text file", path);
-    char *copy = malloc(size + 1);
-    const char **texts = calloc((size_t)classes, sizeof *texts);
-    size_t count = 0, length, used = 0;
-    const char *at = text, *line;
+        return err_set(err, "%s: is not a text file, or not in UTF-8", path);
+    text = json_file_skip_mark(text, &size);
+    const char *at = text, *line, *end = text + size;
+    if (begin(&r, classes, count_lines(text, end)) < 0)
+        return -1;
+    char *copy = malloc(size + 1), *to = copy;
+    size_t length = 0;
     int status = -1;
-    if (!copy || !texts) {
-        err_set(err, "not enough memory for %d labels", classes);
-        goto done;
+    if (!copy)
+        err_set(err, "not enough memory for %d labels", r.count);
+    for (int i = 0; copy && i < r.count; i++) {
+        line = next_line(&at, end, &length);
+        r.texts[i] = memcpy(to, line, length);
+        to[length] = 0;
+        to += length + 1;
     }
-    while ((line = next_line(&at, text + size, &length))) {
-        if (length == 0 && at == text + size)
-            break; /* an empty last line */
-        if (count < (size_t)classes) {
-            texts[count] = memcpy(copy + used, line, length);
-            copy[used + length] = 0;
-            used += length + 1;
-        }
-        count++;
-    }
-    if (count != (size_t)classes)
-        refuse_count(path, "", count, classes, err);
-    else
-        status = build(labels, texts, classes, err);
-done:
-    free(texts);
+    if (copy)
+        status = build(labels, &r);
+    free(r.texts);
     free(copy);
     return status;
 }

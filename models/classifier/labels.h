@@ -6,9 +6,14 @@
  *     puts(labels.text[281]);
  *     labels_free(&labels);
  *
- * From config.json (`id2label`, or `label2id` where that is missing; both
- * have to agree) or labels.txt (one a line). `classes` is how many scores the
- * network gives; another number of labels is an error that says both.
+ * From config.json (`id2label`, as an object or a list; else timm's
+ * `label_names`; else `label2id`) or labels.txt (one a line). `classes` is how
+ * many there should be, and another number of labels is an error that says
+ * both; 0: as many as there are.
+ *
+ * Bytes that are no UTF-8 become "?". A label that a worker could not advertise
+ * (job.h) is an error. Where id2label and label2id disagree the former holds,
+ * and `notice` says so.
  */
 #ifndef CONVOY_LABELS_H
 #define CONVOY_LABELS_H
@@ -20,7 +25,8 @@
 
 struct labels {
     int count;
-    char **text; /* (count), one block with what it points at */
+    char **text;      /* (count), one block with what it points at */
+    char notice[160]; /* "": there is nothing to say */
 };
 
 /* *found is false where the file names no labels at all. */

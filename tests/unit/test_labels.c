@@ -68,9 +68,12 @@ static void labels_read_config_says_what_is_wrong(void **state) {
         {"{\"id2label\":{\"0\":\"a\",\"1\":7}}", "\"1\" should be a text"},
         {"{\"id2label\":{\"0\":\"a\",\"1\":\"\"}}", "should be a text"},
         {"{\"label2id\":{\"a\":0,\"b\":0}}", "each once"},
-        {"{\"label2id\":{\"a\":0,\"b\":\"1\"}}", "\"b\""},
-        {"{\"id2label\":{\"0\":\"a\",\"1\":\"b\"},\"label2id\":{\"a\":1}}",
-         "disagree about \"a\""},
+        {"{\"label2id\":{\"a\":0,\"b\":\"x\"}}", "\"b\""},
+        {"{\"id2label\":[\"a\"]}", "has 1 labels"},
+        {"{\"id2label\":[\"a\",7]}", "\"1\" should be a text"},
+        {"{\"id2label\":[\"a\",\"b\"],\n\"loss\": NaN}",
+         "line 2: NaN is no JSON"},
+        {"{\"best\": -Infinity}", "line 1: Infinity is no JSON"},
     };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         struct labels labels = {0};
@@ -84,10 +87,74 @@ static void labels_read_config_says_what_is_wrong(void **state) {
     }
 }
 
+static void labels_come_from_what_others_write(void **state) {
+    (void)state;
+    static const char *const good[] = {
+        "{\"id2label\":[\"a\",\"b\"]}",
+        "{\"label_names\":[\"a\",\"b\"]}",
+        "{\"label2id\":{\"b\":\"1\",\"a\":\"0\"}}",
+        "\xef\xbb\xbf{\"id2label\":{\"0\":\"a\",\"1\":\"b\"}}",
+        "{\"id2label\":{\"0\":\"a\",\"1\":\"b\"},"
+        "\"label2id\":{\"a\":\"0\",\"b\":\"1\"}}",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct labels labels = {0};
+        struct err err = {0};
+        bool found;
+        if (read_config(&labels, good[i], 0, &found, &err) < 0)
+            fail_msg("%s: %s", good[i], err.text);
+        assert_true(found);
+        assert_int_equal(labels.count, 2);
+        assert_string_equal(labels.text[0], "a");
+        assert_string_equal(labels.text[1], "b");
+        assert_string_equal(labels.notice, "");
+        labels_free(&labels);
+    }
+}
+
+static void labels_of_id2label_hold_where_label2id_disagrees(void **state) {
+    (void)state;
+    struct labels labels = {0};
+    struct err err = {0};
+    bool found;
+    assert_int_equal(read_config(&labels,
+                                 "{\"id2label\":{\"0\":\"a\",\"1\":\"b\"},"
+                                 "\"label2id\":{\"a\":1}}",
+                                 2, &found, &err),
+                     0);
+    assert_string_equal(labels.text[0], "a");
+    assert_non_null(strstr(labels.notice, "disagree about \"a\""));
+    labels_free(&labels);
+}
+
+static void labels_are_made_utf8_and_kept_short(void **state) {
+    (void)state;
+    struct labels labels = {0};
+    struct err err = {0};
+    char text[300];
+    assert_int_equal(
+        labels_read_text(&labels, "caf\xe9\n", 5, "labels.txt", 0, &err), 0);
+    assert_string_equal(labels.text[0], "caf?");
+    labels_free(&labels);
+    memset(text, 'x', sizeof text);
+    assert_int_equal(
+        labels_read_text(&labels, text, 255, "labels.txt", 0, &err), 0);
+    labels_free(&labels);
+    assert_int_equal(
+        labels_read_text(&labels, text, 256, "labels.txt", 0, &err), -1);
+    assert_non_null(strstr(err.text, "labels.txt: label 0"));
+    assert_int_equal(
+        labels_read_text(&labels, "\n\n", 2, "labels.txt", 0, &err), -1);
+    assert_string_equal(err.text, "labels.txt: has no labels");
+    assert_null(labels.text);
+}
+
 static void labels_read_text_takes_a_line_each(void **state) {
     (void)state;
     static const char *const good[] = {"cat\ndog", "cat\ndog\n",
-                                       "cat\r\ndog\r\n", "cat\ndog\n\n"};
+                                       "cat\r\ndog\r\n", "cat\ndog\n\n",
+                                       "\xef\xbb\xbf"
+                                       "cat\ndog\r\n\r\n\n"};
     struct labels labels = {0};
     struct err err = {0};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -123,6 +190,9 @@ int main(void) {
         cmocka_unit_test(labels_come_from_id2label_in_the_order_of_the_ids),
         cmocka_unit_test(labels_come_from_label2id_where_that_is_all),
         cmocka_unit_test(labels_read_config_says_what_is_wrong),
+        cmocka_unit_test(labels_come_from_what_others_write),
+        cmocka_unit_test(labels_of_id2label_hold_where_label2id_disagrees),
+        cmocka_unit_test(labels_are_made_utf8_and_kept_short),
         cmocka_unit_test(labels_read_text_takes_a_line_each),
         cmocka_unit_test(labels_are_numbered_where_nobody_names_them),
     };
