@@ -23,18 +23,27 @@ static int clamp_side(double v) {
     return v < 1 ? 1 : v > INT_MAX / 4 ? INT_MAX / 4 : (int)v;
 }
 
+/* The shorter side to the wanted edge, the other with it; or, where that gets
+ * too long, the longer side to its bound. */
+static void fit_edge(const struct preprocess *p, int width, int height,
+                     struct layout *l) {
+    int from_shorter = width <= height ? width : height;
+    int from_longer = width <= height ? height : width;
+    int shorter = p->shortest_edge;
+    int longer = clamp_side((double)shorter * from_longer / from_shorter);
+    if (p->longest_edge && longer > p->longest_edge) {
+        shorter = clamp_side((double)p->longest_edge * shorter / longer);
+        longer = p->longest_edge;
+    }
+    l->width = width <= height ? shorter : longer;
+    l->height = width <= height ? longer : shorter;
+}
+
 static struct layout lay_out(const struct preprocess *p, int width,
                              int height) {
     struct layout l = {width, height, 0, 0};
     if (p->resize && p->shortest_edge) {
-        double edge = p->shortest_edge;
-        if (width <= height) {
-            l.width = p->shortest_edge;
-            l.height = clamp_side(edge * height / width);
-        } else {
-            l.width = clamp_side(edge * width / height);
-            l.height = p->shortest_edge;
-        }
+        fit_edge(p, width, height, &l);
     } else if (p->resize) {
         l.width = p->resize_width;
         l.height = p->resize_height;
@@ -47,8 +56,8 @@ static struct layout lay_out(const struct preprocess *p, int width,
 }
 
 int preprocess_least(const struct preprocess *p) {
-    if (!p->resize)
-        return 0;
+    if (!p->resize || p->filter == RESIZE_NEAREST)
+        return 0; /* nearest takes single pixels: of the file, no others */
     if (p->shortest_edge)
         return p->shortest_edge;
     return p->resize_width > p->resize_height ? p->resize_width
@@ -67,10 +76,10 @@ static int overlap(int offset, int wanted, int size, int *first) {
 static void place(const struct preprocess *p, const uint8_t *rgb, int columns,
                   int rows, int x, int y, float *tensor) {
     size_t plane = (size_t)p->width * (size_t)p->height;
-    for (int c = 0; c < 3; c++) {
+    for (int c = 0; c < p->channels; c++) {
         const float *table = p->table[c];
         const uint8_t *from = rgb + (p->flip_channels ? 2 - c : c);
-        size_t step = p->channels_last ? 3 : 1;
+        size_t step = p->channels_last ? (size_t)p->channels : 1;
         float *to = tensor + (p->channels_last ? (size_t)c : (size_t)c * plane);
         for (int row = 0; row < rows; row++) {
             float *out =
@@ -84,8 +93,9 @@ static void place(const struct preprocess *p, const uint8_t *rgb, int columns,
 /* Black, as the table gives it, for what the picture does not cover. */
 static void pad(const struct preprocess *p, float *tensor) {
     size_t plane = (size_t)p->width * (size_t)p->height;
-    for (size_t i = 0; i < 3 * plane; i++)
-        tensor[i] = p->table[p->channels_last ? i % 3 : i / plane][0];
+    size_t channels = (size_t)p->channels;
+    for (size_t i = 0; i < channels * plane; i++)
+        tensor[i] = p->table[p->channels_last ? i % channels : i / plane][0];
 }
 
 bool preprocess_is_small(const struct preprocess *p, int width, int height) {
@@ -140,14 +150,16 @@ void preprocess_work_free(struct preprocess_work *work) {
     preprocess_work_trim(work, 0);
 }
 
-char *preprocess_describe(const struct preprocess *p) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f)
-        return NULL;
+static void describe_geometry(const struct preprocess *p, FILE *f) {
     const char *filter = resize_filter_name(p->filter);
-    if (p->resize && p->shortest_edge)
+    if (p->channels == 1)
+        fprintf(f, "make it grey: the luma of ITU-R BT.601\n");
+    if (p->resize && p->longest_edge)
+        fprintf(f,
+                "resize the shorter side to %d, the longer to no more than %d, "
+                "%s\n",
+                p->shortest_edge, p->longest_edge, filter);
+    else if (p->resize && p->shortest_edge)
         fprintf(f, "resize the shorter side to %d, %s\n", p->shortest_edge,
                 filter);
     else if (p->resize)
@@ -155,6 +167,10 @@ char *preprocess_describe(const struct preprocess *p) {
                 filter);
     if (p->crop)
         fprintf(f, "cut out %d x %d in the centre\n", p->width, p->height);
+}
+
+static void describe_numbers(const struct preprocess *p, FILE *f) {
+    const char *twice = p->divide_again ? " twice" : "";
     if (p->flip_channels)
         fprintf(f, "channels in the order blue, green, red\n");
     if (p->rescale && p->rescale_offset != 0)
@@ -162,23 +178,41 @@ char *preprocess_describe(const struct preprocess *p) {
                 p->rescale_offset);
     else if (p->rescale && p->rescale_factor != 1)
         fprintf(f, "multiply by %.6g\n", p->rescale_factor);
-    if (p->normalise)
+    if (p->normalise && p->channels == 1)
+        fprintf(f, "subtract %.4g and divide by %.4g%s\n", p->mean[0],
+                p->std[0], twice);
+    else if (p->normalise)
         fprintf(f,
                 "subtract (%.4g, %.4g, %.4g) and divide by (%.4g, %.4g, "
                 "%.4g)%s\n",
                 p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1],
-                p->std[2], p->divide_again ? " twice" : "");
-    fprintf(f, "feed as float32 (N, %s)\n",
-            p->channels_last ? "height, width, 3" : "3, height, width");
-    if (p->views.count > 1)
-        fprintf(f, "look %d times at a larger picture, and average:",
-                p->views.count);
-    for (int i = 0; p->views.count > 1 && i < p->views.count; i++) {
+                p->std[2], twice);
+    fprintf(f,
+            p->channels_last ? "feed as float32 (N, height, width, %d)\n"
+                             : "feed as float32 (N, %d, height, width)\n",
+            p->channels);
+}
+
+static void describe_views(const struct views *views, FILE *f) {
+    if (views->count <= 1)
+        return;
+    fprintf(f, "look %d times at a larger picture, and average:", views->count);
+    for (int i = 0; i < views->count; i++) {
         char view[64];
-        fprintf(f, "%s %s%s", i ? ";" : "",
-                view_describe(&p->views.list[i], view),
-                i == p->views.count - 1 ? "\n" : "");
+        fprintf(f, "%s %s", i ? ";" : "", view_describe(&views->list[i], view));
     }
+    fprintf(f, "\n");
+}
+
+char *preprocess_describe(const struct preprocess *p) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return NULL;
+    describe_geometry(p, f);
+    describe_numbers(p, f);
+    describe_views(&p->views, f);
     if (fclose(f) != 0) {
         free(text);
         return NULL;

@@ -2,6 +2,7 @@
  * preprocessor_config.json -> struct preprocess.
  */
 #include "models/classifier/preprocess.h"
+#include "models/classifier/json_file.h"
 
 #include <limits.h>
 #include <math.h>
@@ -17,6 +18,7 @@
 struct reader {
     const json_t *root;
     const char *path;
+    int width, height; /* the network's, -1: open */
     struct err *err;
 };
 
@@ -75,16 +77,18 @@ static int read_number(const struct reader *r, const char *key,
     return 0;
 }
 
-/* One number for each channel, or one for all. */
+/* One number for each channel, or one for all, in a list or not. */
 static int read_triple(const struct reader *r, const char *key, double out[3]) {
     const json_t *value = find(r, key);
     if (!value)
         return refuse(r, key, NULL, "is missing, but do_normalize is true");
-    if (json_is_array(value) && json_array_size(value) != 3)
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    if (count != 1 && count != 3)
         return refuse(r, key, value, "should be three numbers");
     for (size_t c = 0; c < 3; c++) {
-        const json_t *n =
-            json_is_array(value) ? json_array_get(value, c) : value;
+        const json_t *n = json_is_array(value)
+                              ? json_array_get(value, count == 1 ? 0 : c)
+                              : value;
         if (!json_is_number(n) || !isfinite(json_number_value(n)))
             return refuse(r, key, value, "should be three numbers");
         out[c] = json_number_value(n);
@@ -93,11 +97,19 @@ static int read_triple(const struct reader *r, const char *key, double out[3]) {
 }
 
 static bool to_side(const json_t *value, int *side) {
-    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-        json_integer_value(value) > MAX_SIDE)
+    double number = json_number_value(value); /* 224.0 as well */
+    if (!(number >= 1) || number > MAX_SIDE || number != floor(number))
         return false;
-    *side = (int)json_integer_value(value);
+    *side = (int)number;
     return true;
+}
+
+/* [h, w] or [channels, h, w] */
+static bool to_sides(const json_t *list, int *width, int *height) {
+    size_t count = json_array_size(list);
+    return (count == 2 || count == 3) &&
+           to_side(json_array_get(list, count - 2), height) &&
+           to_side(json_array_get(list, count - 1), width);
 }
 
 /* *edge, or *width and *height; the others are 0. */
@@ -106,23 +118,28 @@ static int read_size(const struct reader *r, const char *key,
     const json_t *value = find(r, key);
     *edge = *width = *height = 0;
     bool good = false;
+    if (!value && r->width > 0 && r->height > 0) {
+        *width = r->width;
+        *height = r->height;
+        return 0;
+    }
     if (!value)
         return refuse(r, key, NULL, "is missing");
-    if (json_is_integer(value)) {
+    if (json_is_number(value)) {
         good = to_side(value, edge);
         if (good && !number_is_edge) {
             *width = *height = *edge;
             *edge = 0;
         }
     } else if (json_is_array(value)) {
-        good = json_array_size(value) == 2 &&
-               to_side(json_array_get(value, 0), height) &&
-               to_side(json_array_get(value, 1), width);
+        good = to_sides(value, width, height);
+    } else if (json_object_get(value, "shortest_edge")) {
+        good = to_side(json_object_get(value, "shortest_edge"), edge) &&
+               json_object_size(value) ==
+                   (json_object_get(value, "longest_edge") ? 2 : 1);
     } else if (json_object_size(value) == 2) {
         good = to_side(json_object_get(value, "height"), height) &&
                to_side(json_object_get(value, "width"), width);
-    } else if (json_object_size(value) == 1) {
-        good = to_side(json_object_get(value, "shortest_edge"), edge);
     }
     if (!good)
         return refuse(r, key, value,
@@ -167,35 +184,67 @@ static int apply_crop_pct(const struct reader *r, struct preprocess *p,
     return 0;
 }
 
+/* What "size" bounds the longer side to. */
+static int read_longest(const struct reader *r, struct preprocess *p) {
+    const json_t *size = find(r, "size");
+    const json_t *longest = json_object_get(size, "longest_edge");
+    if (p->shortest_edge && longest &&
+        (!to_side(longest, &p->longest_edge) ||
+         p->longest_edge < p->shortest_edge))
+        return refuse(r, "size", size,
+                      "\"longest_edge\" should be a number, no less than "
+                      "\"shortest_edge\"");
+    return 0;
+}
+
+static int read_filter(const struct reader *r, enum resize_filter *filter) {
+    const json_t *value = find(r, "resample");
+    const char *name = json_string_value(value);
+    *filter = RESIZE_BILINEAR;
+    if (!value)
+        return 0;
+    for (int i = 0; i < RESIZE_FILTERS; i++)
+        if (name ? strcasecmp(name, resize_filter_name(i)) == 0
+                 : json_is_integer(value) && json_integer_value(value) == i) {
+            *filter = (enum resize_filter)i;
+            return 0;
+        }
+    return refuse(r, "resample", value,
+                  "should be 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, "
+                  "4 box or 5 hamming");
+}
+
+/* do_center_crop, and how large. */
+static int read_crop(const struct reader *r, struct preprocess *p) {
+    int edge;
+    if (read_bool(r, "do_center_crop", false, &p->crop) < 0)
+        return -1;
+    if (!p->crop)
+        return 0;
+    if (read_size(r, "crop_size", false, &edge, &p->width, &p->height) < 0)
+        return -1;
+    if (edge)
+        return refuse(r, "crop_size", find(r, "crop_size"),
+                      "should be {\"height\", \"width\"}");
+    return 0;
+}
+
 static int read_geometry(const struct reader *r, struct preprocess *p) {
     const struct processor *kind = find_processor(r);
-    const json_t *resample = find(r, "resample");
     bool square;
-    int edge;
     double crop_pct;
     if (read_bool(r, "do_resize", true, &p->resize) < 0 ||
-        read_bool(r, "do_center_crop", false, &p->crop) < 0 ||
         read_bool(r, "default_to_square", !kind->number_is_edge, &square) < 0 ||
-        read_number(r, "crop_pct", kind->crop_pct, &crop_pct) < 0)
+        read_number(r, "crop_pct", kind->crop_pct, &crop_pct) < 0 ||
+        read_filter(r, &p->filter) < 0 || read_crop(r, p) < 0)
         return -1;
-    p->filter = resample ? (enum resize_filter)json_integer_value(resample)
-                         : RESIZE_BILINEAR;
-    if (resample && (!json_is_integer(resample) || p->filter < 0 ||
-                     p->filter >= RESIZE_FILTERS))
-        return refuse(r, "resample", resample,
-                      "should be 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, "
-                      "4 box or 5 hamming");
-    if (p->crop) {
-        if (read_size(r, "crop_size", false, &edge, &p->width, &p->height) < 0)
-            return -1;
-        if (edge)
-            return refuse(r, "crop_size", find(r, "crop_size"),
-                          "should be {\"height\", \"width\"}");
-    }
     if (!p->resize)
         return 0;
+    if (p->crop && !find(r, "size")) /* larger than the crop, but how much? */
+        return refuse(r, "size", NULL, "is missing");
     if (read_size(r, "size", !square, &p->shortest_edge, &p->resize_width,
-                  &p->resize_height) < 0)
+                  &p->resize_height) < 0 ||
+        read_longest(r, p) < 0)
         return -1;
     if (crop_pct > 0)
         return apply_crop_pct(r, p, crop_pct);
@@ -326,30 +375,95 @@ static void fill_table(struct preprocess *p) {
         }
 }
 
-int preprocess_read(struct preprocess *p, const char *json, size_t size,
-                    const char *path, int width, int height, struct err *err) {
+static int read(struct preprocess *p, const struct reader *r) {
     memset(p, 0, sizeof *p);
-    json_error_t where;
-    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &where);
+    p->channels = 3;
+    if (refuse_unknown_steps(r) < 0 || read_geometry(r, p) < 0 ||
+        settle_size(r, p, r->width, r->height) < 0 ||
+        read_arithmetic(r, p) < 0 || read_views(r, &p->views) < 0)
+        return -1;
+    fill_table(p);
+    return 0;
+}
+
+/* ---- timm ---------------------------------------------------------------- */
+
+/* The size that timm resizes to before it cuts `width` x `height` out (its
+ * data/transforms_factory.py): "squash" goes by both sides. NULL: this is not
+ * known. */
+static json_t *timm_size(const struct reader *timm, int width, int height,
+                         double crop_pct) {
+    const char *mode = json_string_value(find(timm, "crop_mode"));
+    if (mode && strcmp(mode, "squash") == 0)
+        return json_pack("{s:i, s:i}", "height", (int)(height / crop_pct),
+                         "width", (int)(width / crop_pct));
+    if ((mode && strcmp(mode, "center") != 0) || width != height)
+        return NULL;
+    return json_pack("{s:i}", "shortest_edge", (int)(width / crop_pct));
+}
+
+/* The keys of timm as those of preprocessor_config.json. */
+static int read_timm(struct preprocess *p, const struct reader *timm) {
+    int width = timm->width, height = timm->height;
+    double crop_pct;
+    if (read_number(timm, "crop_pct", 0.875, &crop_pct) < 0)
+        return -1;
+    if ((width <= 0 || height <= 0) &&
+        !to_sides(find(timm, "input_size"), &width, &height))
+        return refuse(timm, "input_size", find(timm, "input_size"),
+                      "should be [channels, height, width]");
+    json_t *size = timm_size(timm, width, height, crop_pct);
+    if (!size)
+        return refuse(timm, "crop_mode", find(timm, "crop_mode"),
+                      "should be \"center\" for square inputs or \"squash\"");
+    json_t *root =
+        json_pack("{s:o, s:b, s:[i, i], s:O?, s:O?, s:O?, s:b}", "size", size,
+                  "do_center_crop", 1, "crop_size", height, width, "resample",
+                  find(timm, "interpolation"), "image_mean", find(timm, "mean"),
+                  "image_std", find(timm, "std"), "do_normalize", 1);
     if (!root)
-        return err_set(err, "%s: line %d: %s", path, where.line, where.text);
-    struct reader r = {root, path, err};
-    int status = -1;
-    if (!json_is_object(root))
-        err_set(err, "%s: should be one JSON object", path);
-    else if (refuse_unknown_steps(&r) == 0 && read_geometry(&r, p) == 0 &&
-             settle_size(&r, p, width, height) == 0)
-        status = read_arithmetic(&r, p) < 0 ? -1 : read_views(&r, &p->views);
+        return err_set(timm->err, "%s: not enough memory", timm->path);
+    struct reader r = *timm;
+    r.root = root;
+    int status = read(p, &r);
     json_decref(root);
-    if (status == 0)
-        fill_table(p);
     return status;
 }
+
+/* ---- the files ----------------------------------------------------------- */
+
+int preprocess_read(struct preprocess *p, const char *json, size_t size,
+                    const char *path, int width, int height, struct err *err) {
+    json_t *root = json_file_parse(json, size, path, err);
+    if (!root)
+        return -1;
+    const struct reader r = {root, path, width, height, err};
+    bool timm = find(&r, "input_size") && !find(&r, "size");
+    int status = timm ? read_timm(p, &r) : read(p, &r);
+    json_decref(root);
+    return status;
+}
+
+int preprocess_read_timm(struct preprocess *p, const char *json, size_t size,
+                         const char *path, int width, int height, bool *found,
+                         struct err *err) {
+    json_t *root = json_file_parse(json, size, path, err);
+    const json_t *timm = json_object_get(root, "pretrained_cfg");
+    *found = json_is_object(timm);
+    int status = root ? 0 : -1;
+    if (*found)
+        status = read_timm(p, &(struct reader){timm, path, width, height, err});
+    json_decref(root);
+    return status;
+}
+
+/* ---- without a file ------------------------------------------------------ */
 
 void preprocess_imagenet(struct preprocess *p, int width, int height) {
     static const double mean[3] = {0.485, 0.456, 0.406};
     static const double std[3] = {0.229, 0.224, 0.225};
     memset(p, 0, sizeof *p);
+    p->channels = 3;
     p->width = width > 0 ? width : 224;
     p->height = height > 0 ? height : 224;
     int longer = p->width > p->height ? p->width : p->height;
@@ -361,4 +475,25 @@ void preprocess_imagenet(struct preprocess *p, int width, int height) {
     memcpy(p->std, std, sizeof std);
     p->views = *views_find(1);
     fill_table(p);
+}
+
+void preprocess_grey(struct preprocess *p, int width, int height) {
+    preprocess_imagenet(p, width, height);
+    p->channels = 1;
+    p->crop = p->normalise = false;
+    p->shortest_edge = 0;
+    p->resize_width = p->width;
+    p->resize_height = p->height;
+    fill_table(p);
+}
+
+int preprocess_see_grey(struct preprocess *p, struct err *err) {
+    for (int c = 1; c < 3; c++)
+        if (p->mean[c] != p->mean[0] || p->std[c] != p->std[0])
+            return err_set(err, "the network takes grey pictures, but the mean "
+                                "or deviation differs by channel: give one "
+                                "number");
+    p->channels = 1;
+    p->flip_channels = false;
+    return 0;
 }

@@ -101,7 +101,13 @@ static const struct {
     {"", "p.json"},
     {"[]", "one JSON object"},
     {"{\"size\":}", "line 1"},
-    {"{}", "\"size\""},
+    {"{\"do_center_crop\":true}", "\"size\""},
+    {"{\"size\":8.5}", "\"size\": 8.5"},
+    {"{\"size\":[3,8,8,8]}", "[3,8,8,8]"},
+    {"{\"size\":{\"shortest_edge\":8,\"longest_edge\":7},"
+     "\"do_center_crop\":true}",
+     "no less than"},
+    {"{\"size\":8,\"mean\":NaN}", "NaN is no JSON"},
     {"{\"size\":0}", "\"size\": 0"},
     {"{\"size\":\"big\"}", "\"size\": \"big\""},
     {"{\"size\":99999}", "99999"},
@@ -114,8 +120,7 @@ static const struct {
     {"{\"do_resize\":1}", "true or false"},
     {"{" SIZE ",\"resample\":6}", "\"resample\": 6"},
     {"{" SIZE ",\"resample\":-1}", "\"resample\": -1"},
-    {"{" SIZE ",\"resample\":\"bicubic\"}", "\"bicubic\""},
-    {"{" SIZE ",\"do_center_crop\":true}", "\"crop_size\""},
+    {"{" SIZE ",\"resample\":\"cubic\"}", "\"cubic\""},
     {"{" SIZE ",\"do_center_crop\":true,\"crop_size\":{\"shortest_edge\":8}}",
      "\"crop_size\""},
     {"{" SIZE ",\"do_center_crop\":true,\"crop_size\":7}", "7 x 7"},
@@ -153,6 +158,72 @@ static void preprocess_read_says_what_is_wrong(void **state) {
             fail_msg("%s: \"%s\" should mention %s", broken[i].json, err.text,
                      broken[i].says);
     }
+}
+
+/* What others write for one and the same, of 8 x 8. */
+static void preprocess_reads_sizes_in_every_form(void **state) {
+    (void)state;
+    static const char *const rows[] = {
+        "{\"resample\":3}",
+        "{\"size\":8,\"resample\":\"bicubic\"}",
+        "{\"size\":8.0,\"resample\":\"BICUBIC\"}",
+        "{\"size\":[8,8],\"resample\":3}",
+        "{\"size\":[3,8,8],\"resample\":3}",
+        "\xef\xbb\xbf{\"size\":{\"height\":8,\"width\":8},\"resample\":3}",
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct preprocess p;
+        struct err err = {0};
+        if (preprocess_read(&p, rows[i], strlen(rows[i]), "p.json", 8, 8,
+                            &err) < 0)
+            fail_msg("%s: %s", rows[i], err.text);
+        assert_true(p.resize && !p.crop && p.filter == RESIZE_BICUBIC);
+        assert_int_equal(p.resize_width, 8);
+        assert_int_equal(p.resize_height, 8);
+    }
+}
+
+static void preprocess_reads_the_keys_of_timm(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"input_size\":[3,8,8],\"crop_pct\":0.5,\"mean\":[0.5,0.5,0.5],"
+        "\"std\":[1,1,1],\"interpolation\":\"bicubic\"}";
+    struct preprocess p;
+    struct err err = {0};
+    if (preprocess_read(&p, json, sizeof json - 1, "p.json", 8, 8, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(p.crop && p.normalise && p.filter == RESIZE_BICUBIC);
+    assert_int_equal(p.shortest_edge, 16);
+    assert_true(p.mean[2] == 0.5);
+}
+
+/* As transformers' get_resize_output_image_size(): 100 x 300 would become
+ * 8 x 24, and with 12 at most 4 x 12. */
+static void preprocess_bounds_the_longer_side(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"size\":{\"shortest_edge\":8,\"longest_edge\":12},"
+        "\"do_center_crop\":true,\"crop_size\":8}";
+    struct preprocess p;
+    struct err err = {0};
+    float region[4];
+    if (preprocess_read(&p, json, sizeof json - 1, "p.json", 8, 8, &err) < 0)
+        fail_msg("%s", err.text);
+    preprocess_region(&p, 100, 300, region);
+    assert_true(region[2] == 8 / 4.0f && region[3] == 8 / 12.0f);
+    preprocess_region(&p, 300, 200, region);
+    assert_true(region[2] == 8 / 12.0f && region[3] == 1);
+}
+
+/* Nearest takes single pixels, which a JPEG decoded at a half has not. */
+static void preprocess_by_nearest_wants_the_whole_picture(void **state) {
+    (void)state;
+    struct preprocess p;
+    struct err err = {0};
+    static const char json[] = "{\"size\":8,\"resample\":0}";
+    assert_int_equal(
+        preprocess_read(&p, json, sizeof json - 1, "p.json", 8, 8, &err), 0);
+    assert_int_equal(preprocess_least(&p), 0);
 }
 
 static void preprocess_imagenet_is_256_to_224(void **state) {
@@ -223,6 +294,10 @@ int main(void) {
         cmocka_unit_test(preprocess_gives_the_numbers_of_transformers),
         cmocka_unit_test(preprocess_can_put_channels_last),
         cmocka_unit_test(preprocess_read_says_what_is_wrong),
+        cmocka_unit_test(preprocess_reads_sizes_in_every_form),
+        cmocka_unit_test(preprocess_reads_the_keys_of_timm),
+        cmocka_unit_test(preprocess_bounds_the_longer_side),
+        cmocka_unit_test(preprocess_by_nearest_wants_the_whole_picture),
         cmocka_unit_test(preprocess_imagenet_is_256_to_224),
         cmocka_unit_test(
             preprocess_region_goes_beyond_the_picture_where_it_pads),
