@@ -1,13 +1,15 @@
 /*
  * Loading: the folder's files are read once, each; the version is computed
- * over the very bytes that are used.
+ * over the very bytes that are used. What the network gives is found out by
+ * running it.
  */
 #include "models/classifier/classifier.h"
 #include "models/classifier/classifier_private.h"
 
 #include "common/digest.h"
-#include "common/file.h"
 #include "models/classifier/confidence.h"
+#include "models/classifier/files.h"
+#include "models/classifier/json_file.h"
 #include "models/nn/gemm.h"
 
 #include <limits.h>
@@ -15,204 +17,195 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL_MAX INT32_MAX /* protobuf's own limit */
-#define JSON_MAX (16 << 20) /* 21,841 labels take 2 MB */
-#define CLASSES_MAX 1000000
-
-/* What was read of a folder; bytes is NULL for a file that is not there. */
-enum { MODEL, CONFIG, PREPROCESSOR, LABELS, FILES };
-struct part {
-    char path[PATH_MAX];
-    char *bytes;
-    size_t size;
-};
-
-static int is_file(const char *folder, const char *name, char path[PATH_MAX]) {
-    int n = snprintf(path, PATH_MAX, "%s/%s", folder, name);
-    return n < PATH_MAX && file_exists(path);
-}
-
-/* *path may be a folder or the .onnx file; the others lie beside it. Hugging
- * Face's hub keeps the ONNX export of a model in a folder onnx/ below. */
-static int locate(const char *path, struct part parts[FILES],
-                  char folder[PATH_MAX], struct err *err) {
-    if (!realpath(path, folder))
-        return err_set(err,
-                       "%s: there is no such model; give a folder with "
-                       "model.onnx or an .onnx file",
-                       path);
-    if (!file_is_folder(folder)) {
-        strcpy(parts[MODEL].path, folder);
-        *strrchr(folder, '/') = 0;
-    } else if (!is_file(folder, "model.onnx", parts[MODEL].path) &&
-               !is_file(folder, "onnx/model.onnx", parts[MODEL].path)) {
-        return err_set(err, "%s: has no model.onnx; is it a model folder?",
-                       path);
-    }
-    is_file(folder, "config.json", parts[CONFIG].path);
-    is_file(folder, "preprocessor_config.json", parts[PREPROCESSOR].path);
-    is_file(folder, "labels.txt", parts[LABELS].path);
-    return 0;
-}
-
 int classifier_find_network(const char *path, char onnx[PATH_MAX],
                             struct err *err) {
-    struct part parts[FILES] = {0};
-    char folder[PATH_MAX];
-    if (locate(path, parts, folder, err) < 0)
+    struct files *files = files_locate(path, err);
+    if (!files)
         return -1;
-    strcpy(onnx, parts[MODEL].path);
+    strcpy(onnx, files->part[FILES_MODEL].path);
+    files_free(files);
     return 0;
 }
 
-static int read_parts(struct part parts[FILES], struct err *err) {
-    for (int i = 0; i < FILES; i++) {
-        if (i != MODEL && !file_exists(parts[i].path))
-            continue;
-        parts[i].bytes =
-            file_read(parts[i].path, i == MODEL ? MODEL_MAX : JSON_MAX,
-                      &parts[i].size, err);
-        if (!parts[i].bytes)
-            return -1;
-    }
-    return 0;
+/* ---- the image ----------------------------------------------------------- */
+
+static bool may_be_channels(int64_t dim) {
+    return dim == 3 || dim == 1;
 }
 
-/* The folder's name, or the file's where it says more than "model". */
-static void name_it(struct classifier *c, const char *folder,
-                    const char *model) {
-    const char *file = strrchr(model, '/') + 1;
-    const char *dot = strrchr(file, '.');
-    size_t length = dot ? (size_t)(dot - file) : strlen(file);
-    if (length == 5 && memcmp(file, "model", 5) == 0) {
-        file = strrchr(folder, '/') + 1;
-        length = strlen(file);
-    }
-    snprintf(c->name, sizeof c->name, "%.*s", (int)length, file);
-}
-
-static int check_input(struct classifier *c, const char *path,
-                       struct err *err) {
+static int check_input(struct classifier *c, struct err *err) {
     const struct nn_port *in = nn_input(c->network, 0);
     if (nn_input_count(c->network) != 1)
-        return err_set(err, "%s: has %d inputs; a classifier has one image",
-                       path, nn_input_count(c->network));
+        return err_set(err, "has %d inputs; a classifier has one image",
+                       nn_input_count(c->network));
     if (in->type != NN_FLOAT32 || in->rank != 4)
         return err_set(err,
-                       "%s: input \"%s\" should be float32 of rank 4 "
+                       "input \"%s\" should be float32 of rank 4 "
                        "(images, channels, height, width)",
-                       path, in->name);
-    bool last = in->dims[1] != 3 && in->dims[3] == 3;
-    if (!last && in->dims[1] != 3 && in->dims[1] != -1)
+                       in->name);
+    bool last = !may_be_channels(in->dims[1]) && may_be_channels(in->dims[3]);
+    int64_t channels = in->dims[last ? 3 : 1];
+    if (!may_be_channels(channels) && channels != -1)
         return err_set(err,
-                       "%s: input \"%s\" has %lld channels; pictures have 3",
-                       path, in->name, (long long)in->dims[1]);
+                       "input \"%s\" has %lld channels; pictures have 3, or "
+                       "1 where they are grey",
+                       in->name, (long long)channels);
     for (int i = 0; i < 4; i++)
         if (in->dims[i] > INPUT_SIDE_MAX)
-            return err_set(err, "%s: input \"%s\" is too large", path,
-                           in->name);
-    c->channels_last = last;
+            return err_set(err, "input \"%s\" is too large", in->name);
+    c->shape.channels = channels == 1 ? 1 : 3;
+    c->shape.channels_last = last;
+    c->shape.width = (int)in->dims[last ? 2 : 3];
+    c->shape.height = (int)in->dims[last ? 1 : 2];
     c->fixed_batch = in->dims[0] > 0 ? (int)in->dims[0] : 0;
-    c->width = (int)in->dims[last ? 2 : 3];
-    c->height = (int)in->dims[last ? 1 : 2];
     return 0;
 }
 
-/* How many scores an image gets. What the file leaves open, a run shows. */
-static int count_classes(struct classifier *c, const char *path,
-                         struct err *err) {
-    const struct nn_port *out = nn_output(c->network, 0);
-    if (out->type != NN_FLOAT32)
-        return err_set(err, "%s: output \"%s\" should be float32", path,
-                       out->name);
-    struct nn_session *session = NULL;
-    bool open = out->rank < 2;
-    for (int i = 1; i < out->rank; i++)
-        open = open || out->dims[i] < 0;
-    if (open) {
-        session = classifier_session_open(c, 1, err);
-        if (!session ||
-            nn_session_run(session, c->fixed_batch ? c->fixed_batch : 1, err) <
-                0) {
-            nn_session_close(session);
-            return err_prefix(err, "%s", path);
-        }
-        out = nn_session_output_port(session, 0);
+static void use_defaults(struct classifier *c) {
+    if (c->shape.channels == 1) {
+        c->defaults = "a guess for grey pictures";
+        preprocess_grey(&c->preprocess, c->shape.width, c->shape.height);
+    } else {
+        c->defaults = "defaults of ImageNet";
+        preprocess_imagenet(&c->preprocess, c->shape.width, c->shape.height);
     }
-    int64_t classes = out->rank < 2 ? 0 : 1;
-    for (int i = 1; i < out->rank; i++)
-        classes = out->dims[i] > 0 && classes <= CLASSES_MAX / out->dims[i]
-                      ? classes * out->dims[i]
-                      : 0;
-    int status = 0;
-    if (classes < 1 || classes > CLASSES_MAX)
-        status = err_set(err, "%s: output \"%s\" should be (images, classes)",
-                         path, out->name);
-    c->classes = (int)classes;
+}
+
+/* preprocessor_config.json, else what timm writes into config.json. */
+static int read_preprocess(struct classifier *c, const struct files *files,
+                           struct err *err) {
+    const struct file_part *own = &files->part[FILES_PREPROCESSOR];
+    const struct file_part *config = &files->part[FILES_CONFIG];
+    struct preprocess *p = &c->preprocess;
+    struct view_shape *shape = &c->shape;
+    bool found = own->bytes != NULL;
+    if (own->bytes && preprocess_read(p, own->bytes, own->size, own->path,
+                                      shape->width, shape->height, err) < 0)
+        return -1;
+    if (!found && config->bytes &&
+        preprocess_read_timm(p, config->bytes, config->size, config->path,
+                             shape->width, shape->height, &found, err) < 0)
+        return -1;
+    if (!found)
+        use_defaults(c);
+    else if (shape->channels == 1 && preprocess_see_grey(p, err) < 0)
+        return err_prefix(err, "%s", own->bytes ? own->path : config->path);
+    p->channels_last = shape->channels_last;
+    shape->width = p->width;
+    shape->height = p->height;
+    return 0;
+}
+
+size_t classifier_tensor_size(const struct classifier *c) {
+    return (size_t)c->shape.channels * (size_t)c->shape.width *
+           (size_t)c->shape.height;
+}
+
+/* ---- labels and scores --------------------------------------------------- */
+
+/* config.json, and labels.txt where that names none. `which` is the file. */
+static int read_labels(struct classifier *c, const struct files *files,
+                       const char **which, struct digest *digest,
+                       struct err *err) {
+    const struct file_part *config = &files->part[FILES_CONFIG];
+    const struct file_part *text = &files->part[FILES_LABELS];
+    bool found = false;
+    *which = config->path;
+    if (config->bytes &&
+        (confidence_read(config->bytes, config->size, config->path,
+                         &c->threshold, err) < 0 ||
+         labels_read_config(&c->labels, config->bytes, config->size,
+                            config->path, 0, &found, err) < 0))
+        return -1;
+    if (found || !text->bytes)
+        return 0;
+    *which = text->path;
+    digest_add(digest, text->bytes, text->size);
+    return labels_read_text(&c->labels, text->bytes, text->size, text->path, 0,
+                            err);
+}
+
+/* Whether several classes may be true of a picture. */
+static bool is_multi_label(const struct file_part *config) {
+    json_t *root = config->bytes ? json_file_parse(config->bytes, config->size,
+                                                   config->path, NULL)
+                                 : NULL;
+    const char *type = json_string_value(json_object_get(root, "problem_type"));
+    bool multi = type && strcmp(type, "multi_label_classification") == 0;
+    json_decref(root);
+    return multi;
+}
+
+/* What a run shows of the output. */
+static int find_scores(struct classifier *c, bool independent,
+                       struct err *err) {
+    int batch = c->fixed_batch ? c->fixed_batch : 1;
+    struct nn_session *session = classifier_session_open(c, batch, err);
+    if (!session)
+        return -1;
+    const struct scores_question question = {
+        .network = c->network,
+        .session = session,
+        .batch = batch,
+        .numbers = (size_t)batch * classifier_tensor_size(c),
+        .labels = c->labels.count,
+        .independent = independent,
+    };
+    int status = scores_find(&c->scores, &question, err);
+    struct nn_cam cam;
+    c->explainable = status == 0 && nn_session_cam(session, &cam) &&
+                     cam.output == c->scores.output &&
+                     cam.classes == c->scores.classes;
     nn_session_close(session);
     return status;
 }
 
-/* config.json, and labels.txt where that names no labels. */
-static int read_labels(struct classifier *c, const struct part parts[FILES],
-                       struct digest *digest, struct err *err) {
-    const struct part *config = &parts[CONFIG], *text = &parts[LABELS];
-    bool found = false;
-    if (config->bytes && confidence_read(config->bytes, config->size,
-                                         config->path, &c->threshold, err) < 0)
-        return -1;
-    if (config->bytes &&
-        labels_read_config(&c->labels, config->bytes, config->size,
-                           config->path, c->classes, &found, err) < 0)
-        return -1;
-    if (found)
+static int match_labels(struct classifier *c, const char *path,
+                        struct err *err) {
+    const struct scores *s = &c->scores;
+    const char *output = nn_output(c->network, s->output)->name;
+    if (c->labels.count == 0)
+        return labels_number(&c->labels, s->classes, err);
+    if (c->labels.count == s->classes)
         return 0;
-    if (text->bytes) {
-        digest_add(digest, text->bytes, text->size);
-        return labels_read_text(&c->labels, text->bytes, text->size, text->path,
-                                c->classes, err);
-    }
-    return labels_number(&c->labels, c->classes, err);
+    if (s->numbers == 1)
+        return err_set(err,
+                       "%s: has %d labels, but output \"%s\" gives one score, "
+                       "which stands for two classes",
+                       path, c->labels.count, output);
+    return err_set(err,
+                   "%s: has %d labels, but the network gives %d scores (output "
+                   "\"%s\")",
+                   path, c->labels.count, s->classes, output);
 }
 
-static int read_preprocess(struct classifier *c, const struct part parts[FILES],
-                           struct err *err) {
-    const struct part *file = &parts[PREPROCESSOR];
-    c->imagenet_defaults = !file->bytes;
-    if (!file->bytes)
-        preprocess_imagenet(&c->preprocess, c->width, c->height);
-    else if (preprocess_read(&c->preprocess, file->bytes, file->size,
-                             file->path, c->width, c->height, err) < 0)
-        return -1;
-    c->preprocess.channels_last = c->channels_last;
-    c->width = c->preprocess.width;
-    c->height = c->preprocess.height;
-    return 0;
+/* ---- loading ------------------------------------------------------------- */
+
+static int load_network(struct classifier *c, struct file_part *model,
+                        struct err *err) {
+    c->network = nn_load_memory(model->bytes, model->size, err);
+    free(model->bytes);
+    model->bytes = NULL;
+    return c->network ? check_input(c, err) : -1;
 }
 
-static int load(struct classifier *c, const char *path,
-                struct part parts[FILES], struct digest *digest,
-                struct err *err) {
-    char folder[PATH_MAX];
-    if (locate(path, parts, folder, err) < 0 || read_parts(parts, err) < 0)
+static int load(struct classifier *c, struct files *files,
+                struct digest *digest, struct err *err) {
+    struct file_part *model = &files->part[FILES_MODEL];
+    const char *labels;
+    if (files_read(files, err) < 0)
         return -1;
-    name_it(c, folder, parts[MODEL].path);
-    digest_add(digest, parts[MODEL].bytes, parts[MODEL].size);
-    digest_add(digest, parts[CONFIG].bytes, parts[CONFIG].size);
-    digest_add(digest, parts[PREPROCESSOR].bytes, parts[PREPROCESSOR].size);
-    c->network = nn_load_memory(parts[MODEL].bytes, parts[MODEL].size, err);
-    if (!c->network)
-        return err_prefix(err, "%s", parts[MODEL].path);
-    free(parts[MODEL].bytes);
-    parts[MODEL].bytes = NULL;
-    if (check_input(c, parts[MODEL].path, err) < 0 ||
-        read_preprocess(c, parts, err) < 0 ||
-        count_classes(c, parts[MODEL].path, err) < 0 ||
-        read_labels(c, parts, digest, err) < 0)
+    snprintf(c->name, sizeof c->name, "%s", files->name);
+    for (int i = FILES_MODEL; i <= FILES_PREPROCESSOR; i++)
+        digest_add(digest, files->part[i].bytes, files->part[i].size);
+    if (load_network(c, model, err) < 0)
+        return err_prefix(err, "%s", model->path);
+    if (read_preprocess(c, files, err) < 0 ||
+        read_labels(c, files, &labels, digest, err) < 0)
         return -1;
-    c->softmax = !nn_ends_in_softmax(c->network);
-    c->explainable = nn_explainable(c->network);
-    return 0;
+    if (find_scores(c, is_multi_label(&files->part[FILES_CONFIG]), err) < 0)
+        return err_prefix(err, "%s", model->path);
+    return match_labels(c, labels, err);
 }
 
 void classifier_choose_kernels(char **argv) {
@@ -220,18 +213,18 @@ void classifier_choose_kernels(char **argv) {
 }
 
 struct classifier *classifier_load(const char *path, struct err *err) {
+    struct files *files = files_locate(path, err);
+    if (!files)
+        return NULL;
     struct classifier *c = calloc(1, sizeof *c);
-    struct part *parts = calloc(FILES, sizeof *parts);
     struct digest *digest = digest_open();
     char hex[DIGEST_HEX];
     int status = -1;
-    if (c && parts)
-        status = load(c, path, parts, digest, err);
+    if (c)
+        status = load(c, files, digest, err);
     else
         err_set(err, "not enough memory to load %s", path);
-    for (int i = 0; parts && i < FILES; i++)
-        free(parts[i].bytes);
-    free(parts);
+    files_free(files);
     digest_close(digest, hex);
     if (status < 0) {
         classifier_free(c);
@@ -258,7 +251,7 @@ const char *classifier_version(const struct classifier *c) {
 }
 
 int classifier_classes(const struct classifier *c) {
-    return c->classes;
+    return c->scores.classes;
 }
 
 const char *classifier_label(const struct classifier *c, int index) {
@@ -266,11 +259,11 @@ const char *classifier_label(const struct classifier *c, int index) {
 }
 
 int classifier_width(const struct classifier *c) {
-    return c->width;
+    return c->shape.width;
 }
 
 int classifier_height(const struct classifier *c) {
-    return c->height;
+    return c->shape.height;
 }
 
 float classifier_threshold(const struct classifier *c) {
@@ -294,16 +287,35 @@ const struct nn_model *classifier_network(const struct classifier *c) {
     return c->network;
 }
 
+void classifier_input(const struct classifier *c, struct nn_port *port) {
+    bool last = c->shape.channels_last;
+    *port = *nn_input(c->network, 0);
+    port->dims[last ? 3 : 1] = c->shape.channels;
+    port->dims[last ? 1 : 2] = c->shape.height;
+    port->dims[last ? 2 : 3] = c->shape.width;
+}
+
+const char *classifier_notice(const struct classifier *c) {
+    return *c->labels.notice ? c->labels.notice : NULL;
+}
+
 char *classifier_describe_preprocessing(const struct classifier *c) {
     char *steps = preprocess_describe(&c->preprocess);
     char *text = NULL;
-    if (!c->imagenet_defaults || !steps)
+    if (!c->defaults || !steps)
         return steps;
-    if (asprintf(&text,
-                 "defaults of ImageNet, as there is no "
-                 "preprocessor_config.json:\n%s",
-                 steps) < 0)
+    if (asprintf(&text, "%s, as there is no preprocessor_config.json:\n%s",
+                 c->defaults, steps) < 0)
         text = NULL;
     free(steps);
+    return text;
+}
+
+char *classifier_describe_scores(const struct classifier *c) {
+    char *text = NULL;
+    const struct scores *s = &c->scores;
+    if (asprintf(&text, "output \"%s\": %s",
+                 nn_output(c->network, s->output)->name, s->why) < 0)
+        return NULL;
     return text;
 }

@@ -37,8 +37,9 @@
 void classifier_choose_kernels(char **argv);
 
 /* `path` is a folder with model.onnx (or onnx/model.onnx), or an .onnx file;
- * the other files are looked for beside it. Where no file names the labels
- * they are "class 0", "class 1", ...
+ * the other files are looked for beside it (files.h). Where no file names the
+ * labels they are "class 0", "class 1", ... What of the network's output is
+ * taken for scores, and how, is in scores.h.
  *
  * The version is the first 12 hex digits of the SHA-256 over the bytes of
  * model.onnx, config.json and preprocessor_config.json, one behind the other:
@@ -56,12 +57,16 @@ const char *classifier_name(const struct classifier *c);    /* folder's name */
 const char *classifier_version(const struct classifier *c); /* see above */
 int classifier_classes(const struct classifier *c);
 const char *classifier_label(const struct classifier *c, int index);
+/* What is wrong with the folder without being an error; NULL: nothing. */
+const char *classifier_notice(const struct classifier *c);
 int classifier_width(const struct classifier *c); /* of the network's input */
 int classifier_height(const struct classifier *c);
 /* Below this score the best answer is a guess; 0: the folder does not say. */
 float classifier_threshold(const struct classifier *c);
 bool classifier_explainable(const struct classifier *c);
 const struct nn_model *classifier_network(const struct classifier *c);
+/* Its input, with nothing left open but the batch. */
+void classifier_input(const struct classifier *c, struct nn_port *port);
 
 struct classifier_image {
     const void *bytes; /* an encoded image: PNG, JPEG, WebP, BMP, GIF */
@@ -77,7 +82,7 @@ struct classification {
     int top_count;
     struct {
         int index;
-        float score;           /* probability, 0..1 */
+        float score;           /* 0..1 */
     } top[CLASSIFIER_TOP_MAX]; /* best first */
     double decode_ms; /* this image: decode, orient, resize, normalise */
     double infer_ms;  /* the batch it was in */
@@ -104,6 +109,10 @@ struct classifier_run *classifier_run_open(const struct classifier *c,
 struct classifier_run *classifier_run_open_views(const struct classifier *c,
                                                  int batch_max, int views,
                                                  struct err *err);
+
+/* Some networks take one picture at a time, though their file leaves the batch
+ * open; then batch_max is 1. This says why; NULL: it is as was asked for. */
+const char *classifier_run_single(const struct classifier_run *run);
 void classifier_run_close(struct classifier_run *run);
 
 /* Classifies `count` images, in chunks of batch_max. A bad image fails alone.
@@ -137,5 +146,7 @@ void classifier_run_watch(struct classifier_run *run,
 /* What is done to an image, one sentence a line, for `inspect`. Caller frees.
  */
 char *classifier_describe_preprocessing(const struct classifier *c);
+/* Which output of the network, and what becomes of its numbers. */
+char *classifier_describe_scores(const struct classifier *c);
 
 #endif

@@ -11,7 +11,6 @@
 #include "common/clock.h"
 #include "common/fault.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,25 +29,24 @@ struct classifier_run {
     const struct classifier *c;
     struct nn_session *session;
     int batch_max;             /* pictures */
+    struct err single;         /* why that is 1; "": as was asked for */
     const struct views *views; /* asked for, or NULL: as the folder says */
     int view_max;              /* rows a picture may take */
     struct classifier_watch watch;
     struct image image;
     struct preprocess_work work;
     struct fed *fed; /* (batch_max) */
-    float *scores;   /* (batch_max * view_max, classes): averaged */
+    float *scores;   /* (batch_max * view_max, classes): averaged over views */
     float *part;     /* a tensor: a view before it is mirrored */
 };
 
 struct nn_session *classifier_session_open(const struct classifier *c,
                                            int batch_max, struct err *err) {
-    struct nn_port shape = *nn_input(c->network, 0);
+    struct nn_port shape;
+    classifier_input(c, &shape);
     if (c->fixed_batch)
         batch_max = c->fixed_batch;
     shape.dims[0] = batch_max;
-    shape.dims[c->channels_last ? 3 : 1] = 3;
-    shape.dims[c->channels_last ? 1 : 2] = c->height;
-    shape.dims[c->channels_last ? 2 : 3] = c->width;
     struct nn_options options = {.batch_max = batch_max, .shapes = &shape};
     return nn_session_open(c->network, &options, err);
 }
@@ -62,16 +60,43 @@ static int check_views(const struct classifier *c, int views, struct err *err) {
     return 0;
 }
 
-static size_t tensor_size(const struct classifier *c) {
-    return 3 * (size_t)c->width * (size_t)c->height;
+/* Sees to it that a full batch gives what it should. */
+static struct nn_session *try_batch(const struct classifier *c, int rows,
+                                    struct err *err) {
+    struct nn_session *session = classifier_session_open(c, rows, err);
+    if (session && scores_check(&c->scores, session, rows, err) < 0) {
+        nn_session_close(session);
+        session = NULL;
+    }
+    if (!session)
+        err_prefix(err, "%s, in batches of %d", c->name, rows);
+    return session;
+}
+
+/* Where a file leaves the batch open and the graph has it fixed at one (by
+ * x.view(1, -1), say), one picture at a time is what works. */
+static int open_session(struct classifier_run *run, struct err *err) {
+    int rows = run->batch_max * run->view_max;
+    run->session = try_batch(run->c, rows, &run->single);
+    if (run->session)
+        return 0;
+    if (rows > 1 && !run->c->fixed_batch && run->view_max == 1) {
+        run->batch_max = 1;
+        run->session = try_batch(run->c, 1, NULL);
+    }
+    if (run->session)
+        return 0;
+    *err = run->single;
+    return -1;
 }
 
 static int allocate(struct classifier_run *run, struct err *err) {
     size_t pictures = (size_t)run->batch_max;
-    size_t scores = pictures * (size_t)run->view_max * (size_t)run->c->classes;
+    size_t scores =
+        pictures * (size_t)run->view_max * (size_t)run->c->scores.classes;
     run->fed = calloc(pictures, sizeof *run->fed);
     run->scores = calloc(scores, sizeof *run->scores);
-    run->part = calloc(tensor_size(run->c), sizeof *run->part);
+    run->part = calloc(classifier_tensor_size(run->c), sizeof *run->part);
     if (!run->fed || !run->scores || !run->part)
         return err_set(err, "not enough memory to run %s", run->c->name);
     return 0;
@@ -97,20 +122,20 @@ struct classifier_run *classifier_run_open_views(const struct classifier *c,
     run->batch_max = c->fixed_batch ? c->fixed_batch : batch_max;
     run->views = asked;
     run->view_max = view_max;
-    if (allocate(run, err) < 0)
-        goto fail;
-    run->session = classifier_session_open(c, run->batch_max * view_max, err);
-    if (!run->session)
-        goto fail;
+    if (open_session(run, err) < 0 || allocate(run, err) < 0) {
+        classifier_run_close(run);
+        return NULL;
+    }
     return run;
-fail:
-    classifier_run_close(run);
-    return NULL;
 }
 
 struct classifier_run *classifier_run_open(const struct classifier *c,
                                            int batch_max, struct err *err) {
     return classifier_run_open_views(c, batch_max, 0, err);
+}
+
+const char *classifier_run_single(const struct classifier_run *run) {
+    return *run->single.text ? run->single.text : NULL;
 }
 
 void classifier_run_close(struct classifier_run *run) {
@@ -149,7 +174,6 @@ static const struct views *views_of(const struct classifier_run *run) {
 static int feed_view(struct classifier_run *run, const struct view *view,
                      const float *plain, float *tensor, struct err *err) {
     const struct classifier *c = run->c;
-    struct view_shape shape = {c->height, c->width, c->channels_last};
     struct image part;
     if (!view_is_whole(view)) {
         view_part(view, &run->image, &part);
@@ -158,7 +182,7 @@ static int feed_view(struct classifier_run *run, const struct view *view,
             return -1;
         plain = run->part;
     }
-    view_write(view, shape, plain, tensor);
+    view_write(view, c->shape, plain, tensor);
     return 0;
 }
 
@@ -166,9 +190,9 @@ static int feed_view(struct classifier_run *run, const struct view *view,
 static int feed(struct classifier_run *run, int slot,
                 struct classification *out, struct err *err) {
     const struct classifier *c = run->c;
-    const struct image *image = &run->image;
+    struct image *image = &run->image;
     struct fed *fed = &run->fed[slot];
-    size_t size = tensor_size(c);
+    size_t size = classifier_tensor_size(c);
     fed->views = views_of(run);
     fed->row = slot > 0 ? fed[-1].row + fed[-1].views->count : 0;
     float *tensor = nn_session_input(run->session, 0);
@@ -176,6 +200,8 @@ static int feed(struct classifier_run *run, int slot,
     out->width = image->shown_width;
     out->height = image->shown_height;
     preprocess_region(&c->preprocess, out->width, out->height, out->map_region);
+    if (c->shape.channels == 1 && image_make_grey(image, err) < 0)
+        return -1;
     if (preprocess_apply(&c->preprocess, &run->work, image, tensor, err) < 0)
         return -1;
     for (int v = 1; v < fed->views->count; v++)
@@ -185,109 +211,75 @@ static int feed(struct classifier_run *run, int slot,
     return 0;
 }
 
-/* Turns logits into probabilities, in place of `scores`' reading: the largest
- * logit and the sum of all exp(logit - largest). */
-struct scale {
-    double largest, sum;
-};
-
-static struct scale softmax_scale(const float *scores, int classes) {
-    struct scale s = {scores[0], 0};
-    for (int i = 1; i < classes; i++)
-        if (scores[i] > s.largest)
-            s.largest = scores[i];
-    for (int i = 0; i < classes; i++)
-        s.sum += exp(scores[i] - s.largest);
-    return s;
-}
-
-/* The `top_k` greatest, best first, the lower index first among equals. */
-static void pick_top(const float *scores, int classes, int top_k,
-                     struct classification *out) {
-    int count = 0;
-    for (int i = 0; i < classes; i++) {
-        if (count == top_k && !(scores[i] > out->top[count - 1].score))
-            continue;
-        int at = count < top_k ? count++ : count - 1;
-        while (at > 0 && scores[i] > out->top[at - 1].score) {
-            out->top[at] = out->top[at - 1];
-            at--;
-        }
-        out->top[at].index = i;
-        out->top[at].score = scores[i];
-    }
-    out->top_count = count;
-}
-
-static int score(const struct classifier *c, const float *scores, int top_k,
-                 struct classification *out, struct err *err) {
-    for (int i = 0; i < c->classes; i++)
-        if (!isfinite(scores[i]))
-            return err_problem(err, "worker-failed",
-                               "the network %s gave a score that is not a "
-                               "number (class %d)",
-                               c->name, i);
-    pick_top(scores, c->classes, top_k, out);
-    if (c->softmax) {
-        struct scale s = softmax_scale(scores, c->classes);
-        for (int i = 0; i < out->top_count; i++)
-            out->top[i].score =
-                (float)(exp(out->top[i].score - s.largest) / s.sum);
-    }
-    return 0;
-}
-
 /* Rows that the first `count` pictures take. */
 static int rows_of(const struct classifier_run *run, int count) {
     const struct fed *last = &run->fed[count - 1];
     return last->row + last->views->count;
 }
 
-/* The scores of the last run, a row a view; the first row of a picture has
- * become the mean of its views. */
-static const float *average(struct classifier_run *run, int count) {
-    const float *scores = nn_session_output(run->session, 0);
-    size_t classes = (size_t)run->c->classes;
-    if (run->view_max == 1)
-        return scores;
-    memcpy(run->scores, scores,
-           (size_t)rows_of(run, count) * classes * sizeof *scores);
+/* Runs the first `rows` of the input; a row of run->scores for each. */
+static int run_network(struct classifier_run *run, int rows, struct err *err) {
+    const struct classifier *c = run->c;
+    int batch = c->fixed_batch ? c->fixed_batch : rows;
+    if (nn_session_run(run->session, batch, err) < 0 ||
+        scores_check(&c->scores, run->session, batch, err) < 0)
+        return -1;
+    scores_spread(&c->scores, nn_session_output(run->session, c->scores.output),
+                  rows, run->scores);
+    return 0;
+}
+
+/* The first row of a picture becomes the mean of its views. */
+static void average(struct classifier_run *run, int count) {
+    int classes = run->c->scores.classes;
     for (int n = 0; n < count; n++)
-        views_average(run->fed[n].views,
-                      run->scores + (size_t)run->fed[n].row * classes,
-                      run->c->classes);
-    return run->scores;
+        if (run->fed[n].views->count > 1)
+            views_average(run->fed[n].views,
+                          run->scores +
+                              (size_t)run->fed[n].row * (size_t)classes,
+                          classes);
+}
+
+static void answer(struct classifier_run *run, const struct fed *fed,
+                   const struct nn_cam *cam, int top_k,
+                   struct classification *out) {
+    const struct classifier *c = run->c;
+    const float *row =
+        run->scores + (size_t)fed->row * (size_t)c->scores.classes;
+    struct err err = {.problem = "worker-failed"};
+    if (scores_top(&c->scores, row, top_k, out, &err) < 0) {
+        err_prefix(&err, "the network %s", c->name);
+        fail(out, &err);
+    } else if (cam) {
+        maps_activation(cam, fed->row, out);
+    }
 }
 
 /* Runs the first `count` pictures that were fed. */
 static void infer(struct classifier_run *run, int count, int top_k,
                   struct classification *out) {
-    const struct classifier *c = run->c;
     struct err err = {0};
     if (count == 0)
         return;
     double start = clock_seconds();
-    int batch = c->fixed_batch ? c->fixed_batch : rows_of(run, count);
     FAULT_POINT(HAND_DECODED, NULL);
-    int status = nn_session_run(run->session, batch, &err);
+    int status = run_network(run, rows_of(run, count), &err);
     FAULT_POINT(HAND_INFERRED, NULL);
     double ms = (clock_seconds() - start) * 1000;
-    if (status < 0)
-        err.problem = "worker-failed";
-    const float *scores = status == 0 ? average(run, count) : NULL;
     struct nn_cam cam;
-    bool mapped = status == 0 && nn_session_cam(run->session, &cam) &&
-                  cam.classes == c->classes;
+    bool mapped = status == 0 && run->c->explainable &&
+                  nn_session_cam(run->session, &cam);
+    if (status == 0)
+        average(run, count);
+    else
+        err.problem = "worker-failed";
     for (int n = 0; n < count; n++) {
-        const struct fed *fed = &run->fed[n];
-        struct classification *o = &out[fed->picture];
+        struct classification *o = &out[run->fed[n].picture];
         o->infer_ms = ms;
-        if (status < 0 ||
-            score(c, scores + (size_t)fed->row * (size_t)c->classes, top_k, o,
-                  &err) < 0)
+        if (status < 0)
             fail(o, &err);
-        else if (mapped)
-            maps_activation(&cam, fed->row, o);
+        else
+            answer(run, &run->fed[n], mapped ? &cam : NULL, top_k, o);
     }
 }
 
@@ -338,8 +330,8 @@ static void classify(struct classifier_run *run, const struct source *source,
     const struct classifier *c = run->c;
     if (top_k > CLASSIFIER_TOP_MAX)
         top_k = CLASSIFIER_TOP_MAX;
-    if (top_k > c->classes)
-        top_k = c->classes;
+    if (top_k > c->scores.classes)
+        top_k = c->scores.classes;
     int fed = 0;
     for (int i = 0; i < count; i++) {
         struct err err = {0};
@@ -370,31 +362,22 @@ void classifier_run_pixels(struct classifier_run *run,
 
 /* ---- maps by occlusion --------------------------------------------------- */
 
-/* The logarithm of a class's probability, whatever the network gives. */
-static float log_score(const struct classifier *c, const float *scores, int k) {
-    if (!c->softmax)
-        return logf(fmaxf(scores[k], 1e-12f));
-    struct scale s = softmax_scale(scores, c->classes);
-    return (float)(scores[k] - s.largest - log(s.sum));
-}
-
 static int fall_of_scores(struct classifier_run *run, const float *picture,
                           const float *before, int first, int count,
                           const struct classification *out,
                           float cells[][OCCLUSION_CELLS], struct err *err) {
     const struct classifier *c = run->c;
-    struct view_shape shape = {c->height, c->width, c->channels_last};
-    size_t size = tensor_size(c);
+    size_t size = classifier_tensor_size(c);
     float *tensor = nn_session_input(run->session, 0);
     for (int i = 0; i < count; i++)
-        occlusion_cover(first + i, shape, picture, tensor + (size_t)i * size);
-    if (nn_session_run(run->session, c->fixed_batch ? c->fixed_batch : count,
-                       err) < 0)
+        occlusion_cover(first + i, c->shape, picture,
+                        tensor + (size_t)i * size);
+    if (run_network(run, count, err) < 0)
         return -1;
-    const float *scores = nn_session_output(run->session, 0);
-    for (int i = 0; i < count; i++, scores += c->classes)
+    const float *row = run->scores;
+    for (int i = 0; i < count; i++, row += c->scores.classes)
         for (int m = 0; m < out->map_count; m++) {
-            float after = log_score(c, scores, out->top[m].index);
+            float after = scores_log(&c->scores, row, out->top[m].index);
             occlusion_add(first + i, before[m] - after, cells[m]);
         }
     return 0;
@@ -406,10 +389,12 @@ static int occlude(struct classifier_run *run, const float *picture,
     out->map_count = out->top_count < CLASSIFIER_MAPS_MAX ? out->top_count
                                                           : CLASSIFIER_MAPS_MAX;
     out->map_width = out->map_height = OCCLUSION_SIDE;
+    const struct scores *s = &run->c->scores;
     float before[CLASSIFIER_MAPS_MAX]; /* of the picture as it is: row 0 */
+    scores_spread(s, nn_session_output(run->session, s->output), 1,
+                  run->scores);
     for (int m = 0; m < out->map_count; m++)
-        before[m] = log_score(run->c, nn_session_output(run->session, 0),
-                              out->top[m].index);
+        before[m] = scores_log(s, run->scores, out->top[m].index);
     for (int i = 0; i < OCCLUSION_PLACES; i += run->batch_max) {
         int left = OCCLUSION_PLACES - i;
         int count = left < run->batch_max ? left : run->batch_max;
@@ -425,7 +410,7 @@ void classifier_run_explain(struct classifier_run *run,
                             const struct classifier_image *image, int top_k,
                             struct classification *out) {
     const struct classifier *c = run->c;
-    size_t size = tensor_size(c);
+    size_t size = classifier_tensor_size(c);
     struct source source = {.files = image};
     struct err err = {0};
     float *picture = malloc(size * sizeof *picture);
@@ -442,7 +427,7 @@ void classifier_run_explain(struct classifier_run *run,
     double start = clock_seconds();
     memcpy(picture, nn_session_input(run->session, 0), size * sizeof *picture);
     run->fed[0].picture = 0;
-    infer(run, 1, top_k < c->classes ? top_k : c->classes, out);
+    infer(run, 1, top_k < c->scores.classes ? top_k : c->scores.classes, out);
     if (!out->failed && out->map_count == 0 &&
         occlude(run, picture, out, &err) < 0) {
         err.problem = "worker-failed";

@@ -168,6 +168,20 @@ int image_decode(struct image *image, const void *bytes, size_t size, int least,
     return 0;
 }
 
+int image_make_grey(struct image *image, struct err *err) {
+    size_t count = (size_t)image->width * (size_t)image->height;
+    const uint8_t *from = image->rgb;
+    uint8_t *to = codec_reserve(&image->pixels, count * 3, err);
+    if (!to)
+        return -1;
+    image->rgb = to;
+    for (size_t i = 0; i < count; i++, from += 3, to += 3) {
+        unsigned luma = from[0] * 19595u + from[1] * 38470u + from[2] * 7471u;
+        memset(to, (int)((luma + 0x8000) >> 16), 3);
+    }
+    return 0;
+}
+
 static void trim(struct image_buffer *buffer, size_t keep) {
     if (buffer->capacity > keep) {
         free(buffer->bytes);

@@ -58,6 +58,10 @@ struct image {
 int image_decode(struct image *image, const void *bytes, size_t size, int least,
                  struct err *err);
 
+/* Luma for red, green and blue, as Pillow's convert("L") has it (ITU-R BT.601).
+ * Where `rgb` is lent, the grey picture is the image's own. */
+int image_make_grey(struct image *image, struct err *err);
+
 /* Gives buffers larger than `keep` bytes back. */
 void image_trim(struct image *image, size_t keep);
 void image_free(struct image *image);

@@ -8,7 +8,7 @@
 /* The numbers of one channel: first, and how far apart. */
 static const float *channel(struct view_shape shape, const float *tensor, int c,
                             int *step) {
-    *step = shape.channels_last ? 3 : 1;
+    *step = shape.channels_last ? shape.channels : 1;
     return tensor + (shape.channels_last ? c : c * shape.height * shape.width);
 }
 
@@ -30,8 +30,9 @@ void occlusion_cover(int place, struct view_shape shape, const float *from,
     int right = (column + 2) * shape.width / OCCLUSION_SIDE;
 
     memcpy(to, from,
-           3 * (size_t)shape.height * (size_t)shape.width * sizeof *to);
-    for (int c = 0; c < 3; c++) {
+           (size_t)shape.channels * (size_t)shape.height * (size_t)shape.width *
+               sizeof *to);
+    for (int c = 0; c < shape.channels; c++) {
         int step;
         float colour = mean(shape, from, c);
         float *at = to + (channel(shape, from, c, &step) - from);

@@ -63,8 +63,9 @@ static int within(int i, int size) {
 
 void view_write(const struct view *view, struct view_shape shape,
                 const float *from, float *to) {
-    int planes = shape.channels_last ? 1 : 3;
-    int each = shape.channels_last ? 3 : 1; /* numbers a pixel has in a plane */
+    int planes = shape.channels_last ? 1 : shape.channels;
+    int each = shape.channels_last ? shape.channels
+                                   : 1; /* numbers a pixel has in a plane */
     for (int plane = 0; plane < planes; plane++)
         for (int y = 0; y < shape.height; y++) {
             int row =

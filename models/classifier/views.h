@@ -36,8 +36,8 @@ struct views {
 };
 
 struct view_shape {
-    int height, width;
-    bool channels_last; /* (height, width, 3), else (3, height, width) */
+    int channels, height, width;
+    bool channels_last; /* (height, width, channels), else channels first */
 };
 
 /* 1: as it is. 2: and mirrored. 6: both, and moved by a pixel up and left,

@@ -58,13 +58,21 @@ static bool is_linear_conv(const struct graph_node *node) {
            w->dims[1] <= INT32_MAX;
 }
 
+/* Behind the bias that is added to a MatMul; what adds two branches is no
+ * linear layer. */
+static const struct value *behind_bias(const struct value *value) {
+    const struct graph_node *node = writer(value, "Add");
+    if (!node || !node->inputs[0]->t.data == !node->inputs[1]->t.data)
+        return value;
+    return node->inputs[node->inputs[0]->t.data ? 1 : 0];
+}
+
 /* What the linear layer that writes `value` reads; NULL: there is none. */
 static const struct value *linear_input(struct cam *cam,
                                         const struct value *value, int *rc,
                                         struct err *err) {
-    const struct graph_node *node = writer(value, "Add");
-    if (node) /* the bias of a MatMul */
-        value = node->inputs[node->inputs[0]->t.data ? 1 : 0];
+    const struct graph_node *node;
+    value = behind_bias(value);
     if ((node = writer(value, "Gemm")) && is_matrix(node->inputs[1]) &&
         node_int(&node->node, "transA", 0) == 0)
         *rc = take_weights(cam, &node->inputs[1]->t,
@@ -102,19 +110,48 @@ static bool is_global_average(const struct graph_node *node) {
            pools_everything(node, x);
 }
 
-int cam_find(struct cam *cam, const struct graph *graph, struct err *err) {
-    const struct value *value = behind_views(graph->output_values[0]);
-    const struct graph_node *node = writer(value, "Softmax");
+/* ---- the end ------------------------------------------------------------ */
+
+/* Whether a node gives what it reads, rounded or cut off at most. */
+static bool keeps_numbers(const struct graph_node *node) {
+    static const char *const types[] = {"Cast", "Clip", "QuantizeLinear",
+                                        "DequantizeLinear"};
+    bool keeps = node->op->traits & OP_VIEW;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        keeps = keeps || strcmp(node->node.op_type, types[i]) == 0;
+    return keeps || (strcmp(node->node.op_type, "Concat") == 0 &&
+                     node->input_count == 1);
+}
+
+static const struct value *last_computed(const struct value *value) {
+    while (value->producer && keeps_numbers(value->producer) &&
+           value->producer->inputs[0])
+        value = value->producer->inputs[0];
+    return value;
+}
+
+enum nn_ending cam_ending(const struct graph *graph, int output) {
+    const struct value *value = last_computed(graph->output_values[output]);
+    return writer(value, "Softmax")   ? NN_ENDS_IN_SOFTMAX
+           : writer(value, "Sigmoid") ? NN_ENDS_IN_SIGMOID
+                                      : NN_ENDS_OTHERWISE;
+}
+
+static int find_tail(struct cam *cam, const struct graph *graph, int output,
+                     struct err *err) {
+    const struct value *value = behind_views(graph->output_values[output]);
     int rc = 0;
 
-    *cam = (struct cam){.softmax = node != NULL};
-    if (node)
-        value = behind_views(node->inputs[0]);
+    *cam = (struct cam){.output = output};
+    if (cam_ending(graph, output) != NN_ENDS_OTHERWISE) {
+        value = last_computed(value);
+        value = behind_views(value->producer->inputs[0]);
+    }
     value = linear_input(cam, value, &rc, err);
     if (!value || rc < 0)
         return rc;
     value = behind_views(value);
-    node = value->producer;
+    const struct graph_node *node = value->producer;
     if (node && node->input_count > 0 && is_global_average(node) &&
         node->inputs[0]->t.dims[1] == cam->channels &&
         !node->inputs[0]->t.data) {
@@ -122,6 +159,16 @@ int cam_find(struct cam *cam, const struct graph *graph, struct err *err) {
         cam->pooled = value;
     }
     return 0;
+}
+
+int cam_find(struct cam *cam, const struct graph *graph, struct err *err) {
+    int rc = 0;
+    *cam = (struct cam){0};
+    for (int i = 0; i < graph->output_count && rc == 0 && !cam->features; i++) {
+        cam_free(cam);
+        rc = find_tail(cam, graph, i, err);
+    }
+    return rc;
 }
 
 void cam_free(struct cam *cam) {

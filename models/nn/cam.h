@@ -1,6 +1,6 @@
 /*
- * cam: finds the tail of a graph from which class activation maps follow:
- * features -> global average pooling -> linear [-> softmax].
+ * cam: what a graph ends in, and the tail from which class activation maps
+ * follow: features -> global average pooling -> linear [-> softmax].
  *
  *     struct cam cam;
  *     if (cam_find(&cam, graph, &err) < 0) ...        no memory
@@ -18,9 +18,14 @@ struct cam {
     int classes, channels;
     const float *weights; /* (classes, channels) */
     float *copy;          /* of weights that lie otherwise in the graph */
-    bool softmax;         /* output 0 are probabilities */
+    int output;           /* of the graph, that the tail ends in */
 };
 
+/* What output `output` ends in, behind what keeps numbers as they are but for
+ * rounding. */
+enum nn_ending cam_ending(const struct graph *graph, int output);
+
+/* Of the first output that has such a tail. */
 int cam_find(struct cam *cam, const struct graph *graph, struct err *err);
 void cam_free(struct cam *cam);
 

@@ -139,8 +139,8 @@ bool nn_explainable(const struct nn_model *model) {
     return model->cam.features != NULL;
 }
 
-bool nn_ends_in_softmax(const struct nn_model *model) {
-    return model->cam.softmax;
+enum nn_ending nn_output_ending(const struct nn_model *model, int output) {
+    return cam_ending(model->graph, output);
 }
 
 void nn_summarise(const struct nn_model *model, struct nn_summary *summary) {

@@ -98,6 +98,7 @@ size_t nn_session_memory(const struct nn_session *session); /* bytes */
  * Returns false where the graph has no such tail.
  */
 struct nn_cam {
+    int output; /* of the model, that the tail ends in */
     int classes, channels, height, width;
     const float *weights; /* (classes, channels) */
     /* The features of image n of the last run, at data + n * stride_n + ... */
@@ -107,9 +108,13 @@ struct nn_cam {
 bool nn_explainable(const struct nn_model *model);
 bool nn_session_cam(const struct nn_session *session, struct nn_cam *cam);
 
-/* True where output 0 of the graph are probabilities (ends in Softmax), not
- * logits. */
-bool nn_ends_in_softmax(const struct nn_model *model);
+/* What writes an output, but for what changes its shape or rounds it. */
+enum nn_ending {
+    NN_ENDS_OTHERWISE, /* logits, as a rule */
+    NN_ENDS_IN_SOFTMAX,
+    NN_ENDS_IN_SIGMOID,
+};
+enum nn_ending nn_output_ending(const struct nn_model *model, int output);
 
 /* What `convoy-model inspect` and `bench` print. */
 struct nn_summary {

@@ -290,6 +290,7 @@ bool nn_session_cam(const struct nn_session *s, struct nn_cam *out) {
     ptrdiff_t pixels = (ptrdiff_t)(t->dims[2] * t->dims[3]);
     bool last = t->layout == LAYOUT_CHANNELS_LAST;
     *out = (struct nn_cam){
+        .output = cam->output,
         .classes = cam->classes,
         .channels = cam->channels,
         .height = (int)t->dims[2],

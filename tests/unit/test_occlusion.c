@@ -17,7 +17,7 @@ static void occlusion_covers_a_square_with_the_mean(void **state) {
     float from[3 * PIXELS], to[3 * PIXELS];
     (void)state;
     for (int last = 0; last < 2; last++) {
-        struct view_shape shape = {SIDE, SIDE, last == 1};
+        struct view_shape shape = {3, SIDE, SIDE, last == 1};
         for (int i = 0; i < 3 * PIXELS; i++)
             from[i] = (float)(last ? i % 3 : i / PIXELS) * 8 +
                       (float)((last ? i / 3 : i) % 2) * 2;

@@ -398,12 +398,35 @@ static void session_knows_probabilities(void **state) {
     (void)state;
     struct network net = classifier(-1, true);
     struct nn_model *model = load(&net);
-    assert_true(nn_ends_in_softmax(model));
+    assert_int_equal(nn_output_ending(model, 0), NN_ENDS_IN_SOFTMAX);
     assert_true(nn_explainable(model));
     nn_free(model);
     net = classifier(-1, false);
     model = load(&net);
-    assert_false(nn_ends_in_softmax(model));
+    assert_int_equal(nn_output_ending(model, 0), NN_ENDS_OTHERWISE);
+    nn_free(model);
+}
+
+static void session_knows_what_each_output_ends_in(void **state) {
+    (void)state;
+    struct network net = features();
+    network_node(&net, "GlobalAveragePool", "r", "p");
+    network_node(&net, "Flatten", "p", "f");
+    network_random(&net, "w", 2, DIMS(6, 5));
+    network_node(&net, "Gemm", "f,w", "z");
+    network_node(&net, "Sigmoid", "z", "s");
+    give_integer(network_node(&net, "Concat", "s", "y"), "axis", 1);
+    network_output(&net, "f");
+    network_output(&net, "y");
+    struct nn_model *model = load(&net);
+    assert_int_equal(nn_output_ending(model, 0), NN_ENDS_OTHERWISE);
+    assert_int_equal(nn_output_ending(model, 1), NN_ENDS_IN_SIGMOID);
+    struct nn_session *s = open_session(model, 1);
+    struct nn_cam cam;
+    assert_true(nn_session_cam(s, &cam));
+    assert_int_equal(cam.output, 1);
+    assert_int_equal(cam.classes, 5);
+    nn_session_close(s);
     nn_free(model);
 }
 
@@ -430,6 +453,20 @@ static void session_refuses_to_explain_other_tails(void **state) {
     struct nn_cam cam;
     assert_false(nn_session_cam(s, &cam));
     nn_session_close(s);
+    nn_free(model);
+
+    net = features(); /* the sum of two branches: half a map */
+    network_node(&net, "GlobalAveragePool", "r", "p");
+    network_node(&net, "Flatten", "p", "f");
+    network_random(&net, "w", 2, DIMS(6, 5));
+    network_node(&net, "Gemm", "f,w", "a");
+    network_node(&net, "GlobalMaxPool", "r", "q");
+    network_node(&net, "Flatten", "q", "g");
+    network_node(&net, "Gemm", "g,w", "b");
+    network_node(&net, "Add", "a,b", "y");
+    network_output(&net, "y");
+    model = load(&net);
+    assert_false(nn_explainable(model));
     nn_free(model);
 }
 
@@ -620,6 +657,7 @@ int main(void) {
         cmocka_unit_test(session_gives_inputs_and_constants_out),
         cmocka_unit_test(session_explains_usual_tails),
         cmocka_unit_test(session_knows_probabilities),
+        cmocka_unit_test(session_knows_what_each_output_ends_in),
         cmocka_unit_test(session_refuses_to_explain_other_tails),
         cmocka_unit_test(session_reports_steps),
         cmocka_unit_test(session_counts_what_windows_cover),

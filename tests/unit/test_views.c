@@ -26,7 +26,7 @@ static void fill(float *to, bool channels_last) {
 static void check(const struct view *view, bool channels_last,
                   const float wanted[PIXELS]) {
     float from[3 * PIXELS], to[3 * PIXELS];
-    struct view_shape shape = {HEIGHT, WIDTH, channels_last};
+    struct view_shape shape = {3, HEIGHT, WIDTH, channels_last};
     fill(from, channels_last);
     view_write(view, shape, from, to);
     for (int c = 0; c < 3; c++)
