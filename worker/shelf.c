@@ -21,9 +21,14 @@ struct shelf {
         char name[128];
         char version[CLASSIFIER_VERSION_LEN + 1];
     } models[SHELF_MAX];
+    size_t advert_size; /* bytes that these models have in it */
     struct job_refusal refused[JOB_MODELS_MAX];
     int refused_count;
 };
+
+/* What models may take of the advertisement: while new ones replace old ones it
+ * has both, and refusals need some of it. */
+#define ADVERT_ROOM ((JOB_ADVERT_MAX >> 1) - (1u << 20))
 
 /* ---- warming up ---------------------------------------------------------- */
 
@@ -53,6 +58,62 @@ static int warm_up(struct classifier_run *run, int batch_max, struct err *err) {
 static void warm_up_encoding(void) {
     struct prediction p = {.succeeded = true};
     free(prediction_encode(&p));
+}
+
+/* ---- advertising --------------------------------------------------------- */
+
+static int describe_model(const struct shelf *c, int at,
+                          struct job_model *model) {
+    const struct classifier *classifier = c->models[at].classifier;
+    bool explained = c->models[at].explained;
+    int count = classifier_classes(classifier);
+    snprintf(model->name, sizeof model->name, "%s", c->models[at].name);
+    snprintf(model->version, sizeof model->version, "%s",
+             c->models[at].version);
+    if (explained)
+        snprintf(model->explains, sizeof model->explains, "%s",
+                 classifier_name(classifier));
+    model->width = classifier_width(classifier);
+    model->height = classifier_height(classifier);
+    model->explainable = explained || classifier_explainable(classifier);
+    model->labels = calloc((size_t)count, sizeof *model->labels);
+    if (!model->labels)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        model->labels[i] = strdup(classifier_label(classifier, i));
+        if (!model->labels[i])
+            return -1;
+        model->label_count++;
+    }
+    return 0;
+}
+
+/* The models from `first` on. */
+static int describe(const struct shelf *c, int first,
+                    struct job_advert *advert) {
+    advert->models =
+        calloc((size_t)(c->count - first) + 1, sizeof *advert->models);
+    if (!advert->models)
+        return -1;
+    for (int i = first; i < c->count; i++) {
+        struct job_model *model = &advert->models[advert->model_count++];
+        if (describe_model(c, i, model) < 0)
+            return -1;
+        model->is_default = i == c->default_model;
+        model->placed_ms = c->models[i].placed_ms;
+    }
+    return 0;
+}
+
+/* How long that is in the advertisement; 0: no memory. */
+static size_t measure(const struct shelf *c, int first) {
+    struct job_advert advert = {.hands = 1, .batch = 1};
+    char *json =
+        describe(c, first, &advert) == 0 ? job_advert_encode(&advert) : NULL;
+    size_t size = json ? strlen(json) : 0;
+    free(json);
+    job_advert_free(&advert);
+    return size;
 }
 
 /* ---- loading ------------------------------------------------------------- */
@@ -112,7 +173,6 @@ static void shelve_explained(struct shelf *c) {
 
 static int load(struct shelf *c, const char *path, int batch_max,
                 struct err *err) {
-    double start = clock_seconds();
     struct classifier_run *run = NULL;
     struct classifier *classifier = classifier_load(path, err);
     if (!classifier)
@@ -123,10 +183,6 @@ static int load(struct shelf *c, const char *path, int batch_max,
     if (!run || warm_up(run, batch_max, err) < 0)
         goto fail;
     shelve(c, classifier, run);
-    log_event(LOG_INFO, "model-loaded", "model", classifier_name(classifier),
-              "version", classifier_version(classifier), "labels",
-              log_number(classifier_classes(classifier), 0), "seconds",
-              log_number(clock_seconds() - start, 3), NULL);
     return 0;
 fail:
     classifier_run_close(run);
@@ -149,20 +205,63 @@ static void refuse(struct shelf *c, const char *path, const char *reason) {
         c->refused_count++;
 }
 
+/* What cannot be advertised would take the others down with it. */
+static int check_room(struct shelf *c, int first, struct err *err) {
+    size_t size = measure(c, first);
+    if (size == 0)
+        return err_set(err, "no memory to describe it");
+    if (c->advert_size + size > ADVERT_ROOM)
+        return err_set(err,
+                       "its labels take %zu bytes of what the worker tells of "
+                       "its models; of %u, others have %zu: serve fewer "
+                       "models, or shorten the labels",
+                       size, ADVERT_ROOM, c->advert_size);
+    c->advert_size += size;
+    return 0;
+}
+
+static int try_to_load(struct shelf *c, const char *path, int batch_max,
+                       struct err *err) {
+    struct stock_mark mark = stock_mark(path);
+    int first = c->count;
+    if (load(c, path, batch_max, err) < 0)
+        return -1;
+    if (stock_mark(path).value != mark.value)
+        return err_set(err, "its files changed while they were read; it is "
+                            "looked at again once they stand still");
+    c->models[first].placed_ms = mark.placed_ms;
+    shelve_explained(c);
+    return check_room(c, first, err);
+}
+
+/* With what is odd about it, and yet no reason not to serve it. */
+static void log_loaded(const struct classifier *classifier,
+                       const struct classifier_run *run, double seconds) {
+    const char *name = classifier_name(classifier);
+    if (classifier_notice(classifier))
+        log_event(LOG_WARN, "model-notice", "model", name, "notice",
+                  classifier_notice(classifier), NULL);
+    if (classifier_run_single(run))
+        log_event(LOG_WARN, "model-one-at-a-time", "model", name, "reason",
+                  classifier_run_single(run), NULL);
+    log_event(LOG_INFO, "model-loaded", "model", name, "version",
+              classifier_version(classifier), "labels",
+              log_number(classifier_classes(classifier), 0), "seconds",
+              log_number(seconds, 3), NULL);
+}
+
 static void load_or_refuse(struct shelf *c, const char *path, int batch_max) {
     struct err err = {0};
-    struct stock_mark mark = stock_mark(path);
-    if (load(c, path, batch_max, &err) < 0) {
-        refuse(c, path, err.text);
-    } else if (stock_mark(path).value != mark.value) {
-        unload_last(c);
-        refuse(c, path,
-               "its files changed while they were read; it is looked "
-               "at again once they stand still");
-    } else {
-        c->models[c->count - 1].placed_ms = mark.placed_ms;
-        shelve_explained(c);
+    double start = clock_seconds();
+    int before = c->count;
+    if (try_to_load(c, path, batch_max, &err) == 0) {
+        log_loaded(c->models[before].classifier, c->models[before].run,
+                   clock_seconds() - start);
+        return;
     }
+    while (c->count > before)
+        unload_last(c);
+    refuse(c, path, err.text);
 }
 
 static void choose_default(struct shelf *c, const char *name) {
@@ -228,47 +327,15 @@ bool shelf_explained(const struct shelf *c, int model) {
     return c->models[model].explained;
 }
 
-static int describe(const struct shelf *c, int at, struct job_model *model) {
-    const struct classifier *classifier = c->models[at].classifier;
-    bool explained = c->models[at].explained;
-    int count = classifier_classes(classifier);
-    snprintf(model->name, sizeof model->name, "%s", c->models[at].name);
-    snprintf(model->version, sizeof model->version, "%s",
-             c->models[at].version);
-    if (explained)
-        snprintf(model->explains, sizeof model->explains, "%s",
-                 classifier_name(classifier));
-    model->width = classifier_width(classifier);
-    model->height = classifier_height(classifier);
-    model->explainable = explained || classifier_explainable(classifier);
-    model->labels = calloc((size_t)count, sizeof *model->labels);
-    if (!model->labels)
-        return -1;
-    for (int i = 0; i < count; i++) {
-        model->labels[i] = strdup(classifier_label(classifier, i));
-        if (!model->labels[i])
-            return -1;
-        model->label_count++;
-    }
-    return 0;
-}
-
 char *shelf_advert(const struct shelf *c, const char *name, int hands,
                    int batch) {
     struct job_advert advert = {.hands = hands, .batch = batch};
     char *json = NULL;
-    bool whole = true;
     snprintf(advert.name, sizeof advert.name, "%s", name);
-    advert.models = calloc((size_t)c->count + 1, sizeof *advert.models);
-    for (int i = 0; advert.models && whole && i < c->count; i++) {
-        advert.model_count++;
-        whole = describe(c, i, &advert.models[i]) == 0;
-        advert.models[i].is_default = i == c->default_model;
-        advert.models[i].placed_ms = c->models[i].placed_ms;
-    }
+    bool whole = describe(c, 0, &advert) == 0;
     advert.refused = (struct job_refusal *)c->refused; /* lent */
     advert.refused_count = c->refused_count;
-    if (advert.models && whole)
+    if (whole)
         json = job_advert_encode(&advert);
     advert.refused = NULL;
     advert.refused_count = 0;

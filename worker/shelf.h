@@ -7,7 +7,8 @@
  *
  * `models` is a list as of stock.h. A model that cannot be loaded, or whose
  * files change while they are read, is logged with its folder and the reason,
- * left out, and named among the advertisement's refusals.
+ * left out, and named among the advertisement's refusals; so is one whose
+ * labels would make that larger than a front accepts (job.h).
  *
  * Warming up runs every model once at the full batch, so that a process forked
  * afterwards finds everything in place that is made on first use: it meets no

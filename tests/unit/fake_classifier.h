@@ -108,6 +108,11 @@ const char *classifier_label(const struct classifier *c, int index) {
     return c->labels[index];
 }
 
+const char *classifier_notice(const struct classifier *c) {
+    (void)c;
+    return NULL;
+}
+
 int classifier_width(const struct classifier *c) {
     (void)c;
     return 32;
@@ -130,6 +135,11 @@ struct classifier_run *classifier_run_open(const struct classifier *c,
     struct classifier_run *run = calloc(1, sizeof *run);
     run->c = c;
     return run;
+}
+
+const char *classifier_run_single(const struct classifier_run *run) {
+    (void)run;
+    return NULL;
 }
 
 void classifier_run_close(struct classifier_run *run) {
