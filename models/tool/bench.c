@@ -328,7 +328,7 @@ static int bench(const char *path, const struct wish *wish, struct err *err) {
     b.model = nn_load(onnx, err);
     b.load_seconds = clock_seconds() - begun;
     if (!b.model)
-        return err_prefix(err, "%s", onnx);
+        return -1;
     b.threads = calloc((size_t)wish->threads, sizeof *b.threads);
     if (b.threads)
         rc = measure(&b, err);

@@ -1,6 +1,7 @@
 /*
  * classify: names what is on pictures.
  */
+#include "common/document.h"
 #include "common/file.h"
 #include "common/heatmap.h"
 #include "models/classifier/classifier.h"
@@ -52,18 +53,19 @@ static void print_text(const struct classifier *c, const char *path,
 static json_t *to_json(const struct classifier *c, const char *path,
                        const struct classification *r) {
     if (r->failed)
-        return json_pack("{s:s,s:{s:s*,s:s}}", "file", path, "error", "type",
-                         r->err.problem, "detail", r->err.text);
+        return json_pack("{s:o,s:{s:s*,s:o}}", "file", document_text(path),
+                         "error", "type", r->err.problem, "detail",
+                         document_text(r->err.text));
     json_t *top = json_array();
     for (int i = 0; i < r->top_count; i++)
         json_array_append_new(
             top, json_pack("{s:s,s:i,s:f}", "label",
                            classifier_label(c, r->top[i].index), "index",
                            r->top[i].index, "score", (double)r->top[i].score));
-    json_t *root = json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:o}", "file", path,
-                             "format", r->format, "width", r->width, "height",
-                             r->height, "decode_ms", r->decode_ms, "infer_ms",
-                             r->infer_ms, "predictions", top);
+    json_t *root = json_pack(
+        "{s:o,s:s,s:i,s:i,s:f,s:f,s:o}", "file", document_text(path), "format",
+        r->format, "width", r->width, "height", r->height, "decode_ms",
+        r->decode_ms, "infer_ms", r->infer_ms, "predictions", top);
     const enum prediction_confidence confidence = classifier_confidence(c, r);
     if (confidence != CONFIDENCE_UNKNOWN)
         json_object_set_new(root, "confident",
@@ -117,9 +119,9 @@ static int classify(const struct option_list *words, const struct wish *wish,
     }
     rc = failures > 0;
     if (wish->json &&
-        command_json(json_pack("{s:s,s:s,s:O}", "model", classifier_name(c),
-                               "version", classifier_version(c), "images",
-                               images)) != 0)
+        command_json(json_pack("{s:o,s:s,s:O}", "model",
+                               document_text(classifier_name(c)), "version",
+                               classifier_version(c), "images", images)) != 0)
         rc = 1;
 fail:
     json_decref(images);

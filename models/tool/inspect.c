@@ -1,6 +1,8 @@
 /*
- * inspect: what a model is made of and expects; or why it is refused.
+ * inspect: what a model is made of and expects; or why it is refused, which is
+ * a failure unless only the graph was asked for (--layers, --graph).
  */
+#include "common/document.h"
 #include "models/classifier/classifier.h"
 #include "models/nn/tensor.h"
 #include "models/tool/command.h"
@@ -54,7 +56,7 @@ static int look(struct inspection *in, const char *path, struct err *err) {
             return -1;
         in->network = in->owned = nn_load(onnx, err);
         if (!in->owned)
-            return err_prefix(err, "%s", onnx);
+            return -1;
     }
     nn_summarise(in->network, &in->summary);
     int count = nn_input_count(in->network);
@@ -62,15 +64,12 @@ static int look(struct inspection *in, const char *path, struct err *err) {
     if (!shapes)
         return err_set(err, "no memory");
     for (int i = 0; i < count; i++) {
-        shapes[i] = *nn_input(in->network, i);
+        if (in->c)
+            classifier_input(in->c, &shapes[i]);
+        else
+            shapes[i] = *nn_input(in->network, i);
         if (shapes[i].rank > 0 && shapes[i].dims[0] < 0)
             shapes[i].dims[0] = 1;
-        if (in->c && shapes[i].rank == 4) {
-            bool last = shapes[i].dims[1] != 3 && shapes[i].dims[3] == 3;
-            shapes[i].dims[last ? 3 : 1] = 3;
-            shapes[i].dims[last ? 1 : 2] = classifier_height(in->c);
-            shapes[i].dims[last ? 2 : 3] = classifier_width(in->c);
-        }
     }
     struct nn_options options = {.shapes = shapes};
     in->session = nn_session_open(in->network, &options, &in->plan_error);
@@ -93,8 +92,13 @@ static double layer_flops(const struct inspection *in) {
 
 static void print_classifier(const struct classifier *c) {
     char *steps = classifier_describe_preprocessing(c);
+    char *scores = classifier_describe_scores(c);
     int classes = classifier_classes(c);
     printf("  version     %s\n", classifier_version(c));
+    if (classifier_notice(c))
+        printf("  notice      %s\n", classifier_notice(c));
+    printf("  scores      %s\n", scores ? scores : "");
+    free(scores);
     printf("  explains    %s\n",
            classifier_explainable(c)
                ? "yes: ends in global average pooling and a linear layer"
@@ -164,10 +168,16 @@ static void add_classifier(json_t *object, const struct classifier *c) {
          line = strtok(NULL, "\n"))
         json_array_append_new(lines, json_string(line));
     free(steps);
-    json_object_set_new(object, "name", json_string(classifier_name(c)));
+    json_object_set_new(object, "name", document_text(classifier_name(c)));
     json_object_set_new(object, "version", json_string(classifier_version(c)));
     json_object_set_new(object, "explainable",
                         json_boolean(classifier_explainable(c)));
+    char *scores = classifier_describe_scores(c);
+    json_object_set_new(object, "scores", json_string(scores ? scores : ""));
+    free(scores);
+    if (classifier_notice(c))
+        json_object_set_new(object, "notice",
+                            json_string(classifier_notice(c)));
     json_object_set_new(object, "labels", labels);
     json_object_set_new(object, "preprocessing", lines);
 }
@@ -200,7 +210,8 @@ static int print_json(const struct inspection *in) {
     if (in->c)
         add_classifier(object, in->c);
     else
-        json_object_set_new(object, "no_classifier", json_string(in->why.text));
+        json_object_set_new(object, "no_classifier",
+                            document_text(in->why.text));
     if (!in->session)
         json_object_set_new(object, "no_plan",
                             json_string(in->plan_error.text));
@@ -231,7 +242,10 @@ int inspect_main(int argc, char **argv) {
     };
     const struct options options = {.program = "convoy-model inspect",
                                     .summary =
-                                        "what a model is made of and expects",
+                                        "what a model is made of and expects; "
+                                        "fails where it is no image "
+                                        "classifier, unless --layers or "
+                                        "--graph ask for the network alone",
                                     .rows = rows,
                                     .row_count = sizeof rows / sizeof *rows,
                                     .synopsis = "MODEL",
@@ -247,6 +261,8 @@ int inspect_main(int argc, char **argv) {
             status = print_json(&in);
         else
             print_text(&in, words.items[0], layers);
+        if (!in.c && !layers && !graph)
+            status = 1;
     }
     nn_session_close(in.session);
     nn_free(in.owned);

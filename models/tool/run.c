@@ -81,9 +81,10 @@ static char *part(const struct tensor *whole, int64_t first, int64_t count,
     return (char *)whole->data + each * (size_t)first;
 }
 
+/* Those that are asked for; others may be of types that run cannot write. */
 static int keep_outputs(struct job *job, int64_t first, int count,
                         struct err *err) {
-    for (int i = 0; i < nn_output_count(job->model); i++) {
+    for (int i = 0; i < job->out_files.count; i++) {
         const struct nn_port *port = nn_session_output_port(job->session, i);
         struct tensor *t = &job->outputs[i];
         if (port->type != NN_FLOAT32)
@@ -126,9 +127,6 @@ static int run_all(struct job *job, struct err *err) {
 }
 
 static int write_outputs(const struct job *job, struct err *err) {
-    if (job->out_files.count > nn_output_count(job->model))
-        return err_set(err, "the network has %d outputs, --output names %d",
-                       nn_output_count(job->model), job->out_files.count);
     for (int i = 0; i < job->out_files.count; i++)
         if (npy_write(job->out_files.items[i], &job->outputs[i], err) < 0)
             return -1;
@@ -164,7 +162,10 @@ static int run(struct job *job, const char *path, int batch, struct err *err) {
         return -1;
     job->model = nn_load(onnx, err);
     if (!job->model)
-        return err_prefix(err, "%s", onnx);
+        return -1;
+    if (job->out_files.count > nn_output_count(job->model))
+        return err_set(err, "the network has %d outputs, --output names %d",
+                       nn_output_count(job->model), job->out_files.count);
     job->inputs =
         calloc((size_t)nn_input_count(job->model) + 1, sizeof *job->inputs);
     job->outputs =
