@@ -14,6 +14,7 @@
 
 #define MAX_SIDE 8192 /* no classifier looks at more; keeps products small */
 #define VIEW_PART_LEAST 0.1
+#define CROP_PCT_LEAST 0.05 /* of 8192 as well it makes no absurd side */
 
 struct reader {
     const json_t *root;
@@ -166,9 +167,9 @@ static const struct processor *find_processor(const struct reader *r) {
 static int apply_crop_pct(const struct reader *r, struct preprocess *p,
                           double crop_pct) {
     int base = p->shortest_edge ? p->shortest_edge : p->resize_width;
-    if (crop_pct > 1)
+    if (crop_pct > 1 || crop_pct < CROP_PCT_LEAST)
         return refuse(r, "crop_pct", find(r, "crop_pct"),
-                      "should be at most 1");
+                      "should be 0.05 to 1");
     if (!p->shortest_edge && p->resize_width != p->resize_height)
         return refuse(r, "size", find(r, "size"),
                       "has to be square together with crop_pct");
@@ -408,6 +409,9 @@ static int read_timm(struct preprocess *p, const struct reader *timm) {
     double crop_pct;
     if (read_number(timm, "crop_pct", 0.875, &crop_pct) < 0)
         return -1;
+    if (crop_pct < CROP_PCT_LEAST)
+        return refuse(timm, "crop_pct", find(timm, "crop_pct"),
+                      "should be 0.05 or more");
     if ((width <= 0 || height <= 0) &&
         !to_sides(find(timm, "input_size"), &width, &height))
         return refuse(timm, "input_size", find(timm, "input_size"),

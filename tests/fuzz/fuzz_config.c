@@ -29,17 +29,28 @@ static void apply(const struct preprocess *p) {
     free(tensor);
 }
 
+static void use(const struct preprocess *p) {
+    float region[4];
+    MUST(preprocess_least(p) >= 0);
+    preprocess_region(p, SIDE, SIDE, region);
+    free(preprocess_describe(p));
+    apply(p);
+}
+
 static void read_preprocess(const char *text, size_t size, int side) {
     struct preprocess p;
     struct err err = {0};
-    float region[4];
+    bool found = false;
     if (preprocess_read(&p, text, size, "preprocessor_config.json", side, side,
-                        &err) < 0)
-        return;
-    MUST(preprocess_least(&p) >= 0);
-    preprocess_region(&p, SIDE, SIDE, region);
-    free(preprocess_describe(&p));
-    apply(&p);
+                        &err) == 0) {
+        use(&p);
+        if (preprocess_see_grey(&p, &err) == 0)
+            use(&p);
+    }
+    if (preprocess_read_timm(&p, text, size, "config.json", side, side, &found,
+                             &err) == 0 &&
+        found)
+        use(&p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
