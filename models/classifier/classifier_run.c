@@ -84,10 +84,7 @@ static int open_session(struct classifier_run *run, struct err *err) {
         run->batch_max = 1;
         run->session = try_batch(run->c, 1, NULL);
     }
-    if (run->session)
-        return 0;
-    *err = run->single;
-    return -1;
+    return run->session ? 0 : err_set(err, "%s", run->single.text);
 }
 
 static int allocate(struct classifier_run *run, struct err *err) {

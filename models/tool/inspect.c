@@ -103,7 +103,7 @@ static void print_classifier(const struct classifier *c) {
            classifier_explainable(c)
                ? "yes: ends in global average pooling and a linear layer"
                : "no: does not end in global average pooling and a linear "
-                 "layer");
+                 "layer with a score for each class");
     printf("  labels      %d:", classes);
     for (int i = 0; i < classes && i < LABELS_SHOWN; i++)
         printf("%s %s", i ? "," : "", classifier_label(c, i));
