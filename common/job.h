@@ -62,10 +62,11 @@
 #define JOB_BODY_MAX (64u << 20)
 #define JOB_HEARTBEAT_MS 1000
 #define JOB_SILENCE_MS 5000
-#define JOB_CREDITS_MAX 65536      /* in one READY or CREDIT */
-#define JOB_LABELS_MAX 100000      /* of a model */
-#define JOB_LABEL_MAX 255          /* bytes; no classifier has longer ones */
-#define JOB_ADVERT_MAX (16u << 20) /* bytes; 64 models of 20,000 labels fit */
+#define JOB_CREDITS_MAX 65536 /* in one READY or CREDIT */
+#define JOB_LABELS_MAX 100000 /* of a model */
+#define JOB_LABEL_MAX 255     /* bytes; no classifier has longer ones */
+#define JOB_ADVERT_MAX                                                         \
+    (16u << 20) /* bytes; 64 models of 10,000 labels fit twice */
 
 enum job_type {
     JOB_READY = 1,
