@@ -365,6 +365,59 @@ static void run_scatter_elements(struct op_call *call) {
     }
 }
 
+/* ---- OneHot -------------------------------------------------------------- */
+
+/* Inputs: indices, depth, and the values of off and on. */
+static int one_hot_of(const struct op_call *call, int *axis, int64_t *depth,
+                      struct err *err) {
+    const struct tensor *d = call->inputs[1], *values = call->inputs[2];
+    if (op_types(call, 0, TYPES_NUMBER, err) < 0 ||
+        op_types(call, 1, TYPES_NUMBER, err) < 0)
+        return -1;
+    if (!d->data || tensor_count(d) != 1)
+        return err_set(err, "OneHot's depth is not one number that is known");
+    const double given = number_at(d, 0);
+    if (!(given >= 1 && given <= INT32_MAX))
+        return err_set(err, "OneHot of depth %g is out of range", given);
+    if (values->rank != 1 || values->dims[0] != 2)
+        return err_set(err, "OneHot's values are not two numbers");
+    *depth = (int64_t)given;
+    return op_axis(node_int(call->node, "axis", -1), call->inputs[0]->rank + 1,
+                   axis, err);
+}
+
+static int infer_one_hot(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    int64_t dims[NN_MAX_RANK + 1], depth;
+    int axis;
+    if (one_hot_of(call, &axis, &depth, err) < 0)
+        return -1;
+    for (int i = 0; i <= x->rank; i++)
+        dims[i] = i == axis ? depth : x->dims[i - (i > axis)];
+    return op_output(call, 0, call->inputs[2]->type, x->rank + 1, dims, err);
+}
+
+static void run_one_hot(struct op_call *call) {
+    const struct tensor *x = call->inputs[0], *values = call->inputs[2];
+    const size_t size = type_size(values->type);
+    const char *off = values->data, *on = off + size;
+    char *out = call->outputs[0].data;
+    int64_t depth;
+    int axis;
+
+    one_hot_of(call, &axis, &depth, NULL);
+    const size_t outer = dims_count(x->dims, axis),
+                 inner = dims_count(x->dims + axis, x->rank - axis);
+    for (size_t o = 0; o < outer; o++)
+        for (int64_t d = 0; d < depth; d++)
+            for (size_t i = 0; i < inner; i++, out += size) {
+                const double index = number_at(x, o * inner + i);
+                const bool hot =
+                    index == (double)d || index == (double)(d - depth);
+                memcpy(out, hot ? on : off, size);
+            }
+}
+
 static const struct op_attribute axis_only[] = {{"axis", ATTRIBUTE_INT}, {0}};
 static const struct op_attribute axis_reduction[] = {
     {"axis", ATTRIBUTE_INT}, {"reduction", ATTRIBUTE_STRING}, {0}};
@@ -377,6 +430,8 @@ const struct op ops_gather[] = {
      run_gather_elements, NULL, axis_only, NULL},
     {"GatherND", 11, 2, 2, 1, 0, infer_gather_nd, run_gather_nd, NULL,
      batch_dims, NULL},
+    {"OneHot", 9, 3, 3, 1, 0, infer_one_hot, run_one_hot, NULL, axis_only,
+     NULL},
     {"Scatter", 9, 3, 3, 1, 0, infer_scatter_elements, run_scatter_elements,
      NULL, axis_only, NULL},
     {"ScatterElements", 11, 3, 3, 1, 0, infer_scatter_elements,

@@ -407,6 +407,42 @@ static void run_depth_space(struct op_call *call) {
                  to_space ? of_deep : of_wide);
 }
 
+/* ---- Trilu ----------------------------------------------------------------
+ */
+
+static int infer_trilu(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (x->rank < 2)
+        return err_set(err, "Trilu of rank %d", x->rank);
+    if (op_has(call, 1) && (op_types(call, 1, TYPE_BIT(NN_INT64), err) < 0 ||
+                            tensor_count(call->inputs[1]) != 1))
+        return err_set(err, "Trilu's diagonal is not one number of int64");
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+/* Columns before the diagonal, or from it on, become zero. */
+static void run_trilu(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const int64_t *k = op_has(call, 1) ? call->inputs[1]->data : &(int64_t){0};
+    const bool upper = node_int(call->node, "upper", 1) != 0;
+    const int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
+    const size_t matrices = dims_count(x->dims, x->rank - 2);
+    char *out = call->outputs[0].data;
+
+    memcpy(out, x->data, tensor_bytes(x));
+    for (size_t m = 0; m < matrices; m++)
+        for (int64_t i = 0; i < rows; i++, out += bytes(x, columns)) {
+            int64_t at; /* what is kept begins, or ends, here */
+            if (__builtin_add_overflow(i + !upper, *k, &at))
+                at = *k < 0 ? 0 : columns;
+            at = at < 0 ? 0 : at > columns ? columns : at;
+            if (upper)
+                memset(out, 0, (size_t)bytes(x, at));
+            else
+                memset(out + bytes(x, at), 0, (size_t)bytes(x, columns - at));
+        }
+}
+
 /* ---- the rows -------------------------------------------------------------
  */
 
@@ -426,6 +462,8 @@ static const struct op_attribute blocksize_mode[] = {
 static const struct op_attribute axis_outputs[] = {
     {"axis", ATTRIBUTE_INT}, {"num_outputs", ATTRIBUTE_INT}, {0}};
 
+static const struct op_attribute upper[] = {{"upper", ATTRIBUTE_INT}, {0}};
+
 const struct op ops_move[] = {
     {"Transpose", 1, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_transpose,
      run_transpose, NULL, perm, NULL},
@@ -444,6 +482,7 @@ const struct op ops_move[] = {
     {"Expand", 8, 2, 2, 1, OP_ANY_LAYOUT | OP_IMAGES_APART, infer_expand,
      run_expand, NULL, NULL, NULL},
     {"Tile", 6, 2, 2, 1, OP_ANY_LAYOUT, infer_tile, run_tile, NULL, NULL, NULL},
+    {"Trilu", 14, 1, 2, 1, 0, infer_trilu, run_trilu, NULL, upper, NULL},
     {"DepthToSpace", 1, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART,
      infer_depth_space, run_depth_space, NULL, blocksize, NULL},
     {"DepthToSpace", 11, 1, 1, 1, OP_ANY_LAYOUT | OP_IMAGES_APART,

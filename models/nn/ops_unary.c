@@ -118,6 +118,11 @@ static double softplus(double x) {
     return fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
+static double shrink(double x, const float *p) {
+    const double bias = (double)p[0], lambda = (double)p[1];
+    return x < -lambda ? x + bias : x > lambda ? x - bias : 0;
+}
+
 static double softsign(double x) {
     return x / (1 + fabs(x));
 }
@@ -233,11 +238,53 @@ static int infer_cast(struct op_call *call, struct err *err) {
     return op_output(call, 0, (enum nn_type)to, x->rank, x->dims, err);
 }
 
+/* To the type of input 1. */
+static int infer_cast_like(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (op_types(call, 0, TYPES_ALL, err) < 0 ||
+        op_types(call, 1, TYPES_ALL, err) < 0)
+        return -1;
+    return op_output(call, 0, call->inputs[1]->type, x->rank, x->dims, err);
+}
+
 static void run_cast(struct op_call *call) {
     const struct tensor *x = call->inputs[0];
     number_convert(call->outputs[0].data, call->outputs[0].type, x->data,
                    x->type, tensor_count(x));
 }
+
+/* ---- IsNaN and IsInf ------------------------------------------------------
+ */
+
+typedef bool predicate(double x, const struct node *node);
+
+static bool is_nan(double x, const struct node *node) {
+    (void)node;
+    return isnan(x);
+}
+
+static bool is_infinite(double x, const struct node *node) {
+    return isinf(x) &&
+           node_int(node, x > 0 ? "detect_positive" : "detect_negative", 1);
+}
+
+static int infer_predicate(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    if (op_types(call, 0, TYPES_FLOAT, err) < 0)
+        return -1;
+    return op_output(call, 0, NN_BOOL, x->rank, x->dims, err);
+}
+
+static void run_predicate(struct op_call *call) {
+    predicate *const *holds = call->op->kernel;
+    const struct tensor *x = call->inputs[0];
+    uint8_t *out = call->outputs[0].data;
+    for (size_t i = 0; i < tensor_count(x); i++)
+        out[i] = (*holds)(number_at(x, i), call->node);
+}
+
+static predicate *const nan_number = is_nan;
+static predicate *const infinite_number = is_infinite;
 
 /* ---- the rows -------------------------------------------------------------
  */
@@ -249,7 +296,19 @@ static const struct op_attribute alpha_gamma[] = {
     {"alpha", ATTRIBUTE_FLOAT}, {"gamma", ATTRIBUTE_FLOAT}, {0}};
 static const struct op_attribute min_max[] = {
     {"min", ATTRIBUTE_FLOAT}, {"max", ATTRIBUTE_FLOAT}, {0}};
+static const struct op_attribute bias_lambd[] = {
+    {"bias", ATTRIBUTE_FLOAT}, {"lambd", ATTRIBUTE_FLOAT}, {0}};
+static const struct op_attribute detect[] = {{"detect_negative", ATTRIBUTE_INT},
+                                             {"detect_positive", ATTRIBUTE_INT},
+                                             {0}};
 static const struct op_attribute to[] = {{"to", ATTRIBUTE_INT}, {0}};
+/* What casting to float8 would need; that type is not held. */
+static const struct op_attribute to_19[] = {
+    {"to", ATTRIBUTE_INT}, {"saturate", ATTRIBUTE_INT}, {0}};
+static const struct op_attribute to_24[] = {{"to", ATTRIBUTE_INT},
+                                            {"saturate", ATTRIBUTE_INT},
+                                            {"round_mode", ATTRIBUTE_STRING},
+                                            {0}};
 
 /* Every operator of this file with one input. */
 #define UNARY(op_name, first, names, ...)                                      \
@@ -286,6 +345,8 @@ const struct op ops_unary[] = {
           .activation = ACTIVATION_TANH),
     UNARY("Softplus", 1, NULL, FLOATS, .plain = softplus),
     UNARY("Softsign", 1, NULL, FLOATS, .plain = softsign),
+    UNARY("Shrink", 9, bias_lambd, NUMBERS, .number = shrink,
+          .defaults = {0, 0.5f}),
     UNARY("Erf", 9, NULL, FLOATS, .plain = erf, .floats = vmath_erf),
     UNARY("Exp", 6, NULL, FLOATS, .plain = exp, .floats = vmath_exp),
     UNARY("Log", 6, NULL, FLOATS, .plain = log),
@@ -314,4 +375,17 @@ const struct op ops_unary[] = {
     {"Clip", 11, 1, 3, 1, OP_ELEMENTWISE, infer_clip, run_clip, NULL, NULL,
      NULL},
     {"Cast", 6, 1, 1, 1, OP_ELEMENTWISE, infer_cast, run_cast, NULL, to, NULL},
+    {"Cast", 19, 1, 1, 1, OP_ELEMENTWISE, infer_cast, run_cast, NULL, to_19,
+     NULL},
+    {"Cast", 24, 1, 1, 1, OP_ELEMENTWISE, infer_cast, run_cast, NULL, to_24,
+     NULL},
+    {"CastLike", 15, 2, 2, 1, 0, infer_cast_like, run_cast, NULL, NULL, NULL},
+    {"CastLike", 19, 2, 2, 1, 0, infer_cast_like, run_cast, NULL, to_19 + 1,
+     NULL},
+    {"CastLike", 24, 2, 2, 1, 0, infer_cast_like, run_cast, NULL, to_24 + 1,
+     NULL},
+    {"IsNaN", 9, 1, 1, 1, OP_ELEMENTWISE, infer_predicate, run_predicate, NULL,
+     NULL, &nan_number},
+    {"IsInf", 10, 1, 1, 1, OP_ELEMENTWISE, infer_predicate, run_predicate, NULL,
+     detect, &infinite_number},
     {0}};
