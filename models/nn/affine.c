@@ -151,7 +151,8 @@ static bool read_batch_norm(const struct graph_node *node, struct affine *a) {
     double epsilon = (double)node_float(&node->node, "epsilon", 1e-5f);
 
     if (n == 0 || !g || !b || !mean || !var || node->output_count != 1 ||
-        node_int(&node->node, "training_mode", 0) != 0 || !make(a, n))
+        node_int(&node->node, "training_mode", 0) != 0 ||
+        node_int(&node->node, "spatial", 1) != 1 || !make(a, n))
         return false;
     a->x = graph_input(node, 0);
     a->axis = 1;

@@ -59,11 +59,11 @@ static void moments(const float *x, size_t n, double *mean, double *variance) {
 
 static int infer_batch(struct op_call *call, struct err *err) {
     if (node_int(call->node, "training_mode", 0))
-        return err_set(err,
-                       "BatchNormalization in training mode is not supported");
+        return err_set(err, "the network was exported in training mode: call "
+                            "model.eval() before exporting");
     if (!node_int(call->node, "spatial", 1))
-        return err_set(err, "BatchNormalization with spatial=0 is not "
-                            "supported");
+        return err_set(err, "BatchNormalization of single features (spatial=0) "
+                            "is not supported");
     return infer_channels(call, err);
 }
 
@@ -103,6 +103,51 @@ static void run_instance(struct op_call *call) {
         const double s = (double)scale[c] / sqrt(variance + epsilon);
         scale_shift(plane, (float *)call->outputs[0].data + p * size, size, s,
                     (double)shift[c] - s * mean);
+    }
+}
+
+/* ---- GroupNormalization ---------------------------------------------------
+ */
+
+/* Scale and bias are by group in opset 18, by channel from 21 on. */
+static int infer_group(struct op_call *call, struct err *err) {
+    const struct tensor *x = call->inputs[0];
+    const int64_t groups = node_int(call->node, "num_groups", 0);
+    if (x->rank < 2 || groups < 1 || x->dims[1] % groups != 0)
+        return err_set(err, "GroupNormalization of rank %d in %lld groups",
+                       x->rank, (long long)groups);
+    const int64_t numbers = call->op->since < 21 ? groups : x->dims[1];
+    for (int i = 0; i < 3; i++) {
+        const struct tensor *t = call->inputs[i];
+        if (op_types(call, i, TYPE_BIT(NN_FLOAT32), err) < 0)
+            return -1;
+        if (i > 0 && (t->rank != 1 || t->dims[0] != numbers))
+            return err_set(err,
+                           "GroupNormalization's input %d is not %lld numbers",
+                           i, (long long)numbers);
+    }
+    return op_output(call, 0, x->type, x->rank, x->dims, err);
+}
+
+static void run_group(struct op_call *call) {
+    const struct tensor *x = call->inputs[0];
+    const float *scale = call->inputs[1]->data, *shift = call->inputs[2]->data;
+    const float *in = x->data;
+    float *out = call->outputs[0].data;
+    const double epsilon = (double)node_float(call->node, "epsilon", 1e-5f);
+    const size_t groups = (size_t)node_int(call->node, "num_groups", 1);
+    const size_t channels = (size_t)x->dims[1] / groups;
+    const size_t size = dims_count(x->dims + 2, x->rank - 2);
+    const bool by_group = call->op->since < 21;
+
+    for (size_t g = 0; g < (size_t)x->dims[0] * groups; g++) {
+        double mean, variance;
+        moments(in, channels * size, &mean, &variance);
+        for (size_t c = 0; c < channels; c++, in += size, out += size) {
+            const size_t i = by_group ? g % groups : g % groups * channels + c;
+            const double s = (double)scale[i] / sqrt(variance + epsilon);
+            scale_shift(in, out, size, s, (double)shift[i] - s * mean);
+        }
     }
 }
 
@@ -347,6 +392,10 @@ static const struct op_attribute layer[] = {{"axis", ATTRIBUTE_INT},
                                             {"epsilon", ATTRIBUTE_FLOAT},
                                             {"stash_type", ATTRIBUTE_INT},
                                             {0}};
+static const struct op_attribute group[] = {{"num_groups", ATTRIBUTE_INT},
+                                            {"epsilon", ATTRIBUTE_FLOAT},
+                                            {"stash_type", ATTRIBUTE_INT},
+                                            {0}};
 static const struct op_attribute lrn[] = {{"size", ATTRIBUTE_INT},
                                           {"alpha", ATTRIBUTE_FLOAT},
                                           {"beta", ATTRIBUTE_FLOAT},
@@ -363,6 +412,10 @@ const struct op ops_normalise[] = {
      batch_14, NULL},
     {"InstanceNormalization", 6, 3, 3, 1, 0, infer_channels, run_instance, NULL,
      epsilon, NULL},
+    {"GroupNormalization", 18, 3, 3, 1, OP_IMAGES_APART, infer_group, run_group,
+     NULL, group, NULL},
+    {"GroupNormalization", 21, 3, 3, 1, OP_IMAGES_APART, infer_group, run_group,
+     NULL, group, NULL},
     {"LayerNormalization", 17, 2, 3, 3, OP_IMAGES_APART, infer_layer, run_layer,
      NULL, layer, NULL},
     {"LRN", 1, 1, 1, 1, OP_ONE_LAYOUT | OP_IMAGES_APART, infer_lrn, run_lrn,

@@ -1,5 +1,5 @@
 /*
- * Pad: constant, reflect and edge. Negative pads cut off.
+ * Pad: constant, reflect, edge and wrap. Negative pads cut off.
  */
 #include "models/nn/number.h"
 #include "models/nn/op.h"
@@ -9,7 +9,7 @@
 
 #define PAD_MAX INT32_MAX
 
-enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE };
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
 
 struct pads {
     enum pad_mode mode;
@@ -43,17 +43,17 @@ static int pad_axes(const struct op_call *call, int axes[NN_MAX_RANK],
 /* Attributes until opset 10, then inputs: pads, value, axes. */
 static int pads_of(const struct op_call *call, struct pads *p,
                    struct err *err) {
-    static const char *const modes[] = {"constant", "reflect", "edge"};
+    static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
     const char *mode = node_string(call->node, "mode", "constant");
     int64_t input[2 * NN_MAX_RANK];
     const int64_t *pads = input;
     int axes[NN_MAX_RANK], count, axis_count;
 
     *p = (struct pads){0};
-    for (p->mode = PAD_CONSTANT; p->mode <= PAD_EDGE; p->mode++)
+    for (p->mode = PAD_CONSTANT; p->mode <= PAD_WRAP; p->mode++)
         if (strcmp(mode, modes[p->mode]) == 0)
             break;
-    if (p->mode > PAD_EDGE)
+    if (p->mode > PAD_WRAP)
         return err_set(err, "Pad's mode %s is not supported", mode);
     if (!op_has(call, 1))
         count = node_ints(call->node, "pads", &pads);
@@ -75,11 +75,19 @@ static int pads_of(const struct op_call *call, struct pads *p,
     return 0;
 }
 
-/* Reflection needs numbers to mirror, an edge at least one. */
+/* What is left of axis i of `dim` numbers, and where that begins. */
+static int64_t kept(const struct pads *p, int i, int64_t dim, int64_t *start) {
+    *start = p->before[i] < 0 ? -p->before[i] : 0;
+    return dim - *start + (p->after[i] < 0 ? p->after[i] : 0);
+}
+
+/* Reflection needs numbers to mirror, the others at least one. */
 static int check_mirror(const struct pads *p, int64_t dim, int axis,
                         struct err *err) {
-    const int64_t most = p->mode == PAD_REFLECT ? dim - 1
-                         : dim > 0              ? PAD_MAX
+    int64_t start;
+    const int64_t left = kept(p, axis, dim, &start);
+    const int64_t most = p->mode == PAD_REFLECT ? left - 1
+                         : left > 0             ? PAD_MAX
                                                 : 0;
     if (p->mode != PAD_CONSTANT &&
         (p->before[axis] > most || p->after[axis] > most))
@@ -140,12 +148,11 @@ static void run_constant(struct op_call *call, const struct pads *p) {
     strided_of_tensor(from, x);
     strided_of_tensor(to, out);
     for (int i = 0; i < x->rank; i++) {
-        const int64_t cut_before = p->before[i] < 0 ? -p->before[i] : 0;
-        const int64_t cut_after = p->after[i] < 0 ? -p->after[i] : 0;
-        dims[i] = x->dims[i] - cut_before - cut_after;
+        int64_t cut;
+        dims[i] = kept(p, i, x->dims[i], &cut);
         if (dims[i] <= 0)
             return;
-        start += cut_before * from[i];
+        start += cut * from[i];
         at += (p->before[i] > 0 ? p->before[i] : 0) * to[i];
     }
     strided_copy((size_t)size, x->rank, dims, (char *)out->data + at * size, to,
@@ -154,6 +161,8 @@ static void run_constant(struct op_call *call, const struct pads *p) {
 
 /* The coordinate that padding at `at` repeats. */
 static int64_t mirrored(enum pad_mode mode, int64_t at, int64_t dim) {
+    if (mode == PAD_WRAP)
+        return (at % dim + dim) % dim;
     if (at < 0)
         return mode == PAD_EDGE ? 0 : -at;
     if (at >= dim)
@@ -172,8 +181,10 @@ static void run_mirror(struct op_call *call, const struct pads *p) {
     for (size_t n = tensor_count(out); n > 0; n--) {
         ptrdiff_t source = 0, target = 0;
         for (int k = 0; k < x->rank; k++) {
-            source +=
-                from[k] * mirrored(p->mode, at[k] - p->before[k], x->dims[k]);
+            int64_t start;
+            const int64_t dim = kept(p, k, x->dims[k], &start);
+            const int64_t place = at[k] - p->before[k] - start;
+            source += from[k] * (start + mirrored(p->mode, place, dim));
             target += to[k] * at[k];
         }
         memcpy((char *)out->data + target * size,

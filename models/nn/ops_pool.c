@@ -197,12 +197,26 @@ static const struct op_attribute averagepool[] = {
     {"ceil_mode", ATTRIBUTE_INT},
     {"count_include_pad", ATTRIBUTE_INT},
     {0}};
+static const struct op_attribute averagepool_19[] = {
+    {"kernel_shape", ATTRIBUTE_INTS}, {"strides", ATTRIBUTE_INTS},
+    {"pads", ATTRIBUTE_INTS},         {"auto_pad", ATTRIBUTE_STRING},
+    {"ceil_mode", ATTRIBUTE_INT},     {"count_include_pad", ATTRIBUTE_INT},
+    {"dilations", ATTRIBUTE_INTS},    {0}};
 static const struct op_attribute lppool[] = {{"kernel_shape", ATTRIBUTE_INTS},
                                              {"strides", ATTRIBUTE_INTS},
                                              {"pads", ATTRIBUTE_INTS},
                                              {"auto_pad", ATTRIBUTE_STRING},
                                              {"p", ATTRIBUTE_INT},
                                              {0}};
+static const struct op_attribute lppool_18[] = {
+    {"kernel_shape", ATTRIBUTE_INTS},
+    {"strides", ATTRIBUTE_INTS},
+    {"pads", ATTRIBUTE_INTS},
+    {"auto_pad", ATTRIBUTE_STRING},
+    {"ceil_mode", ATTRIBUTE_INT},
+    {"dilations", ATTRIBUTE_INTS},
+    {"p", ATTRIBUTE_INT},
+    {0}};
 static const struct op_attribute p_only[] = {{"p", ATTRIBUTE_INT}, {0}};
 
 static const struct pool max = {maximum, false}, global_max = {maximum, true};
@@ -214,7 +228,10 @@ const struct op ops_pool[] = {
     {"MaxPool", 10, 1, 1, 2, 0, infer_pool, run_pool, NULL, maxpool_10, &max},
     {"AveragePool", 1, 1, 1, 1, 0, infer_pool, run_pool, NULL, averagepool,
      &mean},
+    {"AveragePool", 19, 1, 1, 1, 0, infer_pool, run_pool, NULL, averagepool_19,
+     &mean},
     {"LpPool", 2, 1, 1, 1, 0, infer_pool, run_pool, NULL, lppool, &lp},
+    {"LpPool", 18, 1, 1, 1, 0, infer_pool, run_pool, NULL, lppool_18, &lp},
     {"GlobalMaxPool", 1, 1, 1, 1, 0, infer_pool, run_pool, NULL, NULL,
      &global_max},
     {"GlobalAveragePool", 1, 1, 1, 1, 0, infer_pool, run_pool, NULL, NULL,

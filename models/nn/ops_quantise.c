@@ -20,13 +20,15 @@ static int quantised_of(const struct op_call *call, struct quantised *q,
     const size_t scales = tensor_count(scale);
     int axis = 0;
 
+    if (node_int(call->node, "block_size", 0) != 0)
+        return err_set(err, "%s in blocks is not supported", name);
     if (op_has(call, 2) && tensor_count(call->inputs[2]) != scales)
         return err_set(err, "%s has %zu scales and %zu zero points", name,
                        scales, tensor_count(call->inputs[2]));
     *q = (struct quantised){1, tensor_count(x), 1};
     if (scales == 1 && scale->rank < 2)
         return 0;
-    if (call->opset < 13)
+    if (call->op->since < 13)
         return err_set(err,
                        "%s with %zu scales is not supported before opset "
                        "13",
@@ -42,13 +44,25 @@ static int quantised_of(const struct op_call *call, struct quantised *q,
     return 0;
 }
 
+/* Opset 21 can name the type, which the zero point has as well. */
+static int check_type(const struct op_call *call, const char *name,
+                      enum nn_type type, struct err *err) {
+    const int64_t given = node_int(call->node, name, 0);
+    if (given != 0 && given != (int64_t)type)
+        return err_set(err, "%s with %s %lld to %s is not supported",
+                       call->node->op_type, name, (long long)given,
+                       type_name(type));
+    return 0;
+}
+
 static int infer_dequantise(struct op_call *call, struct err *err) {
     const struct tensor *x = call->inputs[0];
     struct quantised q;
     if (op_types(call, 0, TYPES_BYTE | TYPE_BIT(NN_INT32), err) < 0 ||
         op_types(call, 1, TYPE_BIT(NN_FLOAT32), err) < 0 ||
         (op_has(call, 2) && op_types(call, 2, TYPE_BIT(x->type), err) < 0) ||
-        quantised_of(call, &q, err) < 0)
+        quantised_of(call, &q, err) < 0 ||
+        check_type(call, "output_dtype", NN_FLOAT32, err) < 0)
         return -1;
     return op_output(call, 0, NN_FLOAT32, x->rank, x->dims, err);
 }
@@ -61,9 +75,12 @@ static int infer_quantise(struct op_call *call, struct err *err) {
         (op_has(call, 2) && op_types(call, 2, TYPES_BYTE, err) < 0) ||
         quantised_of(call, &q, err) < 0)
         return -1;
-    return op_output(call, 0,
-                     op_has(call, 2) ? call->inputs[2]->type : NN_UINT8,
-                     x->rank, x->dims, err);
+    const enum nn_type type =
+        op_has(call, 2) ? call->inputs[2]->type : NN_UINT8;
+    if (check_type(call, "output_dtype", type, err) < 0 ||
+        check_type(call, "precision", NN_FLOAT32, err) < 0)
+        return -1;
+    return op_output(call, 0, type, x->rank, x->dims, err);
 }
 
 static int zero_point(const struct op_call *call, size_t i) {
@@ -148,6 +165,13 @@ static void run_dynamic(struct op_call *call) {
 }
 
 static const struct op_attribute axis_only[] = {{"axis", ATTRIBUTE_INT}, {0}};
+/* saturate: what float8 would need. */
+static const struct op_attribute axis_19[] = {
+    {"axis", ATTRIBUTE_INT}, {"saturate", ATTRIBUTE_INT}, {0}};
+static const struct op_attribute axis_21[] = {
+    {"axis", ATTRIBUTE_INT},       {"saturate", ATTRIBUTE_INT},
+    {"block_size", ATTRIBUTE_INT}, {"output_dtype", ATTRIBUTE_INT},
+    {"precision", ATTRIBUTE_INT},  {0}};
 
 const struct op ops_quantise[] = {
     {"DequantizeLinear", 10, 2, 3, 1, 0, infer_dequantise, run_dequantise, NULL,
@@ -158,6 +182,12 @@ const struct op ops_quantise[] = {
      NULL},
     {"QuantizeLinear", 13, 2, 3, 1, 0, infer_quantise, run_quantise, NULL,
      axis_only, NULL},
+    {"DequantizeLinear", 21, 2, 3, 1, 0, infer_dequantise, run_dequantise, NULL,
+     axis_21, NULL},
+    {"QuantizeLinear", 19, 2, 3, 1, 0, infer_quantise, run_quantise, NULL,
+     axis_19, NULL},
+    {"QuantizeLinear", 21, 2, 3, 1, 0, infer_quantise, run_quantise, NULL,
+     axis_21, NULL},
     {"DynamicQuantizeLinear", 11, 1, 1, 3, 0, infer_dynamic, run_dynamic, NULL,
      NULL, NULL},
     {0}};
