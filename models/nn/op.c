@@ -9,23 +9,41 @@ static const struct op *const tables[] = {
     ops_matmul, ops_conv,       ops_pool,   ops_quantise, ops_qlinear,
     ops_einsum, ops_activation, ops_topk};
 
+/* What to do about an operator that no row has. */
+static int refuse(const char *op_type, int later, struct err *err) {
+    static const char *const flow[] = {"If", "Loop", "Scan"};
+    if (later > 0)
+        return err_set(err,
+                       "the operator %s of so early an opset is not supported: "
+                       "export the network with opset %d or later",
+                       op_type, later);
+    for (size_t i = 0; i < sizeof flow / sizeof *flow; i++)
+        if (strcmp(op_type, flow[i]) == 0)
+            return err_set(err,
+                           "the operator %s is not supported: simplify the "
+                           "network with onnxsim, or export it with inputs of "
+                           "fixed sizes",
+                           op_type);
+    return err_set(err,
+                   "the operator %s is not supported: onnxsim, or exporting "
+                   "with another opset, may write the network without it",
+                   op_type);
+}
+
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err) {
     const struct op *found = NULL;
-    bool known = false;
+    int later = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct op *op = tables[i]; op->name; op++) {
             if (strcmp(op->name, op_type) != 0)
                 continue;
-            known = true;
             if (op->since <= opset && (!found || found->since < op->since))
                 found = op;
+            if (op->since > opset && (!later || op->since < later))
+                later = op->since;
         }
     if (!found)
-        err_set(err,
-                known ? "the operator %s of opset %lld is not supported (later "
-                        "opsets' is)"
-                      : "the operator %s (opset %lld) is not supported",
-                op_type, (long long)opset);
+        refuse(op_type, later, err);
     return found;
 }
 
@@ -50,6 +68,9 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
         call->input_count > op->inputs_max)
         return err_set(err, "%s takes %d to %d inputs, not %d", op->name,
                        op->inputs_min, op->inputs_max, call->input_count);
+    if (strcmp(op->name, "BatchNormalization") == 0 && call->output_count > 1)
+        return err_set(err, "the network was exported in training mode: call "
+                            "model.eval() before exporting");
     if (call->output_count < 1 || call->output_count > op->outputs_max)
         return err_set(err, "%s gives 1 to %d outputs here, not %d", op->name,
                        op->outputs_max, call->output_count);
@@ -63,9 +84,8 @@ int op_check(const struct op *op, const struct op_call *call, struct err *err) {
         const struct attribute *given = &call->node->attributes[i];
         const struct op_attribute *known = understood(op, given->name);
         if (!known)
-            return err_set(err,
-                           "%s's attribute %s is not supported (opset %lld)",
-                           op->name, given->name, (long long)call->opset);
+            return err_set(err, "%s's attribute %s is not supported", op->name,
+                           given->name);
         if (known->kind != given->kind)
             return err_set(err,
                            "%s's attribute %s is of another kind than "
@@ -125,8 +145,11 @@ int op_types(const struct op_call *call, int input, unsigned types,
              struct err *err) {
     const enum nn_type type = call->inputs[input]->type;
     if (!(types >> type & 1))
-        return err_set(err, "%s of %s (input %d) is not supported",
-                       call->node->op_type, type_name(type), input);
+        return err_set(err, "%s of %s (input %d) is not supported%s",
+                       call->node->op_type, type_name(type), input,
+                       type == NN_FLOAT64 ? ": export the network in float32 "
+                                            "(model.float())"
+                                          : "");
     return 0;
 }
 

@@ -112,7 +112,8 @@ struct op {
                            functions; of a type that its file alone knows */
 };
 
-/* NULL with an error that names the operator and opset. Checks nothing else. */
+/* NULL with an error that names the operator and what to do about it. Checks
+ * nothing else. */
 const struct op *op_find(const char *op_type, int64_t opset, struct err *err);
 
 /* Row i of all tables, one behind the other; NULL behind the last one. */

@@ -35,7 +35,8 @@ static int infer_dropout(struct op_call *call, struct err *err) {
     const struct tensor *x = call->inputs[0];
     if (op_has(call, 2) && !is_known_zero(call->inputs[2]) &&
         (!op_has(call, 1) || !is_known_zero(call->inputs[1])))
-        return err_set(err, "Dropout in training mode is not supported");
+        return err_set(err, "the network was exported in training mode: call "
+                            "model.eval() before exporting");
     if (infer_identity(call, err) < 0)
         return -1;
     if (call->output_count == 1)

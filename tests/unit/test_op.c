@@ -25,10 +25,10 @@ static void op_find_names_what_is_not_there(void **state) {
     (void)state;
     assert_null(op_find("LSTM", 13, &err));
     assert_non_null(strstr(err.text, "LSTM"));
-    assert_non_null(strstr(err.text, "13"));
+    assert_non_null(strstr(err.text, "onnxsim"));
     assert_null(op_find("HardSwish", 13, &err));
     assert_non_null(strstr(err.text, "HardSwish"));
-    assert_non_null(strstr(err.text, "13"));
+    assert_non_null(strstr(err.text, "opset 14 or later"));
 }
 
 static void op_check_refuses_other_attributes(void **state) {
