@@ -30,8 +30,9 @@ void graph_free(struct graph *graph) {
     }
     free(graph->values);
     free(graph->by_name);
-    if (graph->file)
-        munmap(graph->file, graph->file_size);
+    for (int i = 0; i < graph->file_count; i++)
+        munmap(graph->files[i].bytes, graph->files[i].size);
+    free(graph->files);
     free(graph);
 }
 
@@ -121,6 +122,34 @@ struct value *graph_value(struct graph *graph, const char *name,
     if (*name)
         *find_place(graph, name) = value;
     return value;
+}
+
+const struct graph_file *graph_own_file(struct graph *graph, const char *name,
+                                        void *bytes, size_t size,
+                                        struct err *err) {
+    const size_t count = (size_t)graph->file_count + 1;
+    struct graph_file *files =
+        count <= GRAPH_FILES_MAX ? realloc(graph->files, count * sizeof *files)
+                                 : NULL;
+    const char *copy = name;
+    if (files)
+        graph->files = files;
+    if (!files ||
+        (name && !(copy = graph_string(graph, name, strlen(name), err)))) {
+        munmap(bytes, size);
+        err_set(err, "no room for %zu files", count);
+        return NULL;
+    }
+    graph->files[graph->file_count] = (struct graph_file){copy, bytes, size};
+    return &graph->files[graph->file_count++];
+}
+
+const struct graph_file *graph_find_file(const struct graph *graph,
+                                         const char *name) {
+    for (int i = 0; i < graph->file_count; i++)
+        if (graph->files[i].name && strcmp(graph->files[i].name, name) == 0)
+            return &graph->files[i];
+    return NULL;
 }
 
 int graph_reserve(struct graph *graph, size_t bytes, struct err *err) {

@@ -25,6 +25,7 @@
  * has some 3,000 nodes): a pass may look at every node for every node. */
 #define GRAPH_NODES_MAX 32768
 #define GRAPH_PORTS_MAX 64
+#define GRAPH_FILES_MAX 1024 /* where each weight has one */
 /* What a file could hold by itself: protobuf ends at 2 GiB. */
 #ifndef GRAPH_CONSTANTS_MAX
 #define GRAPH_CONSTANTS_MAX ((size_t)2 << 30)
@@ -47,6 +48,15 @@ struct graph_node {
     struct value **inputs; /* NULL: left out */
     struct value **outputs;
     int input_count, output_count;
+    const char *refused; /* why it cannot be run, which matters only where its
+                            result is needed; or NULL */
+};
+
+/* A file that tensors lie in (in_file): the model's own, or one beside it. */
+struct graph_file {
+    const char *name; /* relative to the model's folder; NULL: the model */
+    void *bytes;      /* mapped */
+    size_t size;
 };
 
 struct graph {
@@ -62,8 +72,8 @@ struct graph {
     struct value *output_values[GRAPH_PORTS_MAX];
     int input_count, output_count;
     size_t constant_bytes;
-    void *file; /* the mapping that tensors in_file lie in, or NULL */
-    size_t file_size;
+    struct graph_file *files;
+    int file_count;
     struct block *blocks;   /* of graph_alloc() */
     struct value **by_name; /* hash table, open addressing */
     size_t by_name_room;
@@ -109,6 +119,14 @@ int graph_reserve(struct graph *graph, size_t bytes, struct err *err);
 struct value *graph_constant(struct graph *graph, const char *name,
                              enum nn_type type, int rank, const int64_t *dims,
                              struct err *err);
+
+/* Takes over a mapping, which is unmapped with the graph, or now where that
+ * fails: NULL. Pointers to files hold until the next one. */
+const struct graph_file *graph_own_file(struct graph *graph, const char *name,
+                                        void *bytes, size_t size,
+                                        struct err *err);
+const struct graph_file *graph_find_file(const struct graph *graph,
+                                         const char *name);
 
 /* Copies the numbers of a constant that lie in the file, so that anyone can
  * read them. */

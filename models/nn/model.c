@@ -6,6 +6,7 @@
 #include "models/nn/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Numbers in float constants that the network reads. */
 static int64_t count_parameters(const struct graph *graph) {
@@ -97,7 +98,12 @@ static struct nn_model *make(struct graph *graph, struct err *err) {
 
 struct nn_model *nn_load_memory(const void *onnx, size_t size,
                                 struct err *err) {
-    return make(onnx_parse(onnx, size, err), err);
+    return nn_load_beside(onnx, size, NULL, err);
+}
+
+struct nn_model *nn_load_beside(const void *onnx, size_t size,
+                                const char *folder, struct err *err) {
+    return make(onnx_parse_beside(onnx, size, folder, err), err);
 }
 
 struct nn_model *nn_load(const char *path, struct err *err) {
@@ -105,10 +111,26 @@ struct nn_model *nn_load(const char *path, struct err *err) {
     void *bytes = file_map(path, ONNX_BYTES_MAX, &size, err);
     if (!bytes)
         return NULL;
-    struct nn_model *model = make(onnx_parse_mapping(bytes, size, err), err);
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    char *folder = slash ? strndup(path, length) : strdup(".");
+    struct graph *graph = onnx_parse_mapping(bytes, size, folder, err);
+    free(folder);
+    struct nn_model *model = make(graph, err);
     if (!model)
         err_prefix(err, "%s", path);
     return model;
+}
+
+bool nn_data(const struct nn_model *model, int i, struct nn_data *data) {
+    const struct graph *graph = model->graph;
+    for (int k = 0; k < graph->file_count; k++)
+        if (graph->files[k].name && i-- == 0) {
+            const struct graph_file *file = &graph->files[k];
+            *data = (struct nn_data){file->name, file->bytes, file->size};
+            return true;
+        }
+    return false;
 }
 
 void nn_free(struct nn_model *model) {

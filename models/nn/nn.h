@@ -54,10 +54,26 @@ struct nn_port {
  * answer later. nn_load() maps the file and leaves the weights there: they are
  * in memory only while a session packs them, so sessions should all be opened
  * soon, and the file must not be written to meanwhile (replace it by renaming
- * another over it). nn_load_memory() copies what it needs. */
+ * another over it). nn_load_memory() copies what it needs.
+ *
+ * Numbers that the model keeps in files beside it (external data) are read from
+ * its own folder alone, mapped and left there in the same way. For a model in
+ * memory, nn_load_beside() is told the folder (NULL: none); nn_load_memory()
+ * refuses such a model. */
 struct nn_model *nn_load(const char *path, struct err *err);
 struct nn_model *nn_load_memory(const void *onnx, size_t size, struct err *err);
+struct nn_model *nn_load_beside(const void *onnx, size_t size,
+                                const char *folder, struct err *err);
 void nn_free(struct nn_model *model);
+
+/* File i of external data, as it was read; false behind the last one. What
+ * names a model by its bytes has to count these in. */
+struct nn_data {
+    const char *name; /* relative to the folder */
+    const void *bytes;
+    size_t size;
+};
+bool nn_data(const struct nn_model *model, int i, struct nn_data *data);
 
 int nn_input_count(const struct nn_model *model);
 int nn_output_count(const struct nn_model *model);

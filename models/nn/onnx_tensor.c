@@ -148,13 +148,22 @@ static int check_size(const Onnx__TensorProto *proto, size_t *count,
     return 0;
 }
 
-static const char *external_file(const Onnx__TensorProto *proto) {
-    for (size_t i = 0; i < proto->n_external_data; i++) {
-        const Onnx__StringStringEntryProto *entry = proto->external_data[i];
-        if (entry->key && entry->value && strcmp(entry->key, "location") == 0)
-            return entry->value;
-    }
-    return "whose name is not given";
+size_t onnx_raw_size(const Onnx__TensorProto *proto, size_t most) {
+    const struct encoding *e =
+        find_encoding(proto->has_data_type ? proto->data_type : 0);
+    size_t size = e ? e->raw_size : most;
+    for (size_t i = 0; i < proto->n_dims; i++)
+        if (proto->dims[i] < 0 ||
+            __builtin_mul_overflow(size, (size_t)proto->dims[i], &size))
+            return most;
+    return size < most ? size : most;
+}
+
+bool onnx_is_external(const Onnx__TensorProto *proto) {
+    return (proto->has_data_location &&
+            proto->data_location ==
+                ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) ||
+           proto->n_external_data > 0;
 }
 
 /* What can be said before any number is read: the encoding, or NULL. */
@@ -162,15 +171,7 @@ static const struct encoding *check(const Onnx__TensorProto *proto,
                                     size_t *count, struct err *err) {
     const struct encoding *e =
         find_encoding(proto->has_data_type ? proto->data_type : 0);
-    if ((proto->has_data_location &&
-         proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) ||
-        proto->n_external_data > 0)
-        err_set(err,
-                "keeps its data in another file, %s (external_data), "
-                "which is not supported: load the model with Python's "
-                "onnx.load() and save it as one file with onnx.save()",
-                external_file(proto));
-    else if (!e)
+    if (!e)
         err_set(err,
                 "is of type %d of onnx.proto, which is not "
                 "supported",
@@ -182,8 +183,8 @@ static const struct encoding *check(const Onnx__TensorProto *proto,
     return NULL;
 }
 
-int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
-                struct err *err) {
+static int read_tensor(const Onnx__TensorProto *proto, struct tensor *t,
+                       struct err *err) {
     size_t count;
     const struct encoding *e = check(proto, &count, err);
 
@@ -198,6 +199,15 @@ int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
     if (rc < 0)
         tensor_free(t);
     return rc;
+}
+
+int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
+                struct err *err) {
+    *t = (struct tensor){0};
+    if (onnx_is_external(proto))
+        return err_set(err, "keeps its data in another file (external_data), "
+                            "which only initialisers may");
+    return read_tensor(proto, t, err);
 }
 
 int onnx_tensor_at(Onnx__TensorProto *proto, const uint8_t *raw, size_t length,
@@ -215,7 +225,7 @@ int onnx_tensor_at(Onnx__TensorProto *proto, const uint8_t *raw, size_t length,
         rc = -1;
     } else if (e->widen || e->type == NN_BOOL ||
                length != count * e->raw_size) {
-        rc = onnx_tensor(proto, t, err);
+        rc = read_tensor(proto, t, err);
     } else {
         t->type = e->type;
         t->rank = (int)proto->n_dims;

@@ -12,6 +12,12 @@
  * not hold them. */
 enum nn_type onnx_type(int32_t data_type);
 
+/* Its numbers are in another file. */
+bool onnx_is_external(const Onnx__TensorProto *proto);
+
+/* Bytes of raw data that its shape asks for, at most `most`. */
+size_t onnx_raw_size(const Onnx__TensorProto *proto, size_t most);
+
 /* Allocates; tensor_free() is the caller's. */
 int onnx_tensor(const Onnx__TensorProto *proto, struct tensor *t,
                 struct err *err);

@@ -184,41 +184,130 @@ static void onnx_refuses_other_opsets(void **state) {
     (void)state;
     struct network net = simple();
     net.opset = 0;
-    refuse(&net, "opset 0", "to 21");
+    refuse(&net, "opset 0", "to 24");
     net = simple();
-    net.opset = 22;
-    refuse(&net, "opset 22", "to 21");
+    net.opset = 25;
+    refuse(&net, "opset 25", "to 24");
+}
+
+/* An output z as well, so that what writes it is needed. */
+static struct network with_z(void) {
+    struct network net = simple();
+    network_output(&net, "z");
+    return net;
 }
 
 static void onnx_names_what_it_lacks(void **state) {
     (void)state;
-    struct network net = simple();
+    struct network net = with_z();
     wire_text(network_node(&net, "Conjure", "x", "z"), 3, "/head/conjure");
     refuse(&net, "Conjure", "node /head/conjure (Conjure, opset 13)");
 
-    net = simple(); /* without a name: that of its output */
+    net = with_z(); /* without a name: that of its output */
     network_node(&net, "Conjure", "x", "z");
     refuse(&net, "Conjure", "node z");
 
-    net = simple();
+    net = with_z();
     wire_text(network_node(&net, "Relu", "x", "z"), 7, "com.example");
     refuse(&net, "domain com.example", "node z");
 
-    net = simple();
+    net = with_z();
     give_integer(network_node(&net, "Relu", "x", "z"), "magic", 1);
     refuse(&net, "magic", "node z");
 
-    net = simple();
+    net = with_z();
     network_node(&net, "Relu", "x,x", "z");
     refuse(&net, "2", "node z");
 
-    net = simple(); /* the first input is left out */
+    net = with_z(); /* the first input is left out */
     network_node(&net, "Add", ",x", "z");
     refuse(&net, "needs its input 0", "node z");
 
-    net = simple();
+    net = with_z();
     network_node(&net, "Sum", "x,,x", "z");
     refuse(&net, "needs its input 1", "node z");
+}
+
+/* Conv of float64 images by float64 weights, and a Cast to float64. */
+static void onnx_computes_networks_of_float64_in_float32(void **state) {
+    (void)state;
+    struct network net = {.opset = 13};
+    const double weights[] = {0.5, -0.25, 1e-300};
+    struct err err = {0};
+    network_port(&net, 11, "x", 11, 4, DIMS(1, 3, 2, 2));
+    struct wire t = network_tensor("w", 11, 4, DIMS(1, 3, 1, 1));
+    wire_bytes(&t, 9, weights, sizeof weights);
+    wire_message(&net.rest, 5, &t);
+    network_node(&net, "Conv", "x,w", "c");
+    give_integer(network_node(&net, "Cast", "c", "y"), "to", 11);
+    network_output(&net, "y");
+    struct wire file = network_file(&net);
+    struct nn_model *model = nn_load_memory(file.data, file.size, &err);
+    if (!model)
+        fail_msg("%s", err.text);
+    wire_free(&file);
+    assert_int_equal(nn_input(model, 0)->type, NN_FLOAT32);
+    struct nn_session *s =
+        nn_session_open(model, &(struct nn_options){0}, &err);
+    assert_non_null(s);
+    float *x = nn_session_input(s, 0);
+    for (int i = 0; i < 12; i++)
+        x[i] = (float)i;
+    assert_int_equal(nn_session_run(s, 1, &err), 0);
+    assert_int_equal(nn_session_output_port(s, 0)->type, NN_FLOAT32);
+    const float *y = nn_session_output(s, 0);
+    for (int i = 0; i < 4; i++)
+        assert_true(y[i] == 0.5f * (float)i - 0.25f * (float)(4 + i));
+    nn_session_close(s);
+    nn_free(model);
+
+    net = (struct network){.opset = 13};
+    network_port(&net, 11, "x", 11, 4, DIMS(1, 3, 2, 2));
+    network_node(&net, "GlobalAveragePool", "x", "y");
+    network_output(&net, "y");
+    file = network_file(&net);
+    assert_null(nn_load_memory(file.data, file.size, &err));
+    assert_non_null(strstr(err.text, "model.float()"));
+    wire_free(&file);
+}
+
+static void refuse_model(struct network *net, const char *why) {
+    struct err err = {0};
+    struct wire file = network_file(net);
+    assert_null(nn_load_memory(file.data, file.size, &err));
+    if (!strstr(err.text, why))
+        fail_msg("the error says: %s", err.text);
+    wire_free(&file);
+}
+
+static void onnx_says_what_to_do_about_training(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct network net = {.opset = i == 2 ? 8 : 14};
+        network_input(&net, "x", 4, DIMS(1, 3, 2, 2));
+        network_random(&net, "n", 1, DIMS(3));
+        struct wire *norm = network_node(&net, "BatchNormalization",
+                                         "x,n,n,n,n", i ? "y" : "y,m,v");
+        if (i > 0)
+            give_integer(norm, i == 2 ? "spatial" : "training_mode", i == 1);
+        network_output(&net, "y");
+        refuse_model(&net, i == 2 ? "BatchNormalization of single features"
+                                  : "call model.eval() before exporting");
+    }
+}
+
+static void onnx_ignores_what_no_output_needs(void **state) {
+    (void)state;
+    struct network net = simple();
+    struct err err = {0};
+    network_node(&net, "Conjure", "x", "z");
+    wire_text(network_node(&net, "Relu", "z", "u"), 7, "com.example");
+    give_integer(network_node(&net, "Relu", "u", "v"), "magic", 1);
+    struct graph *graph = parse(&net, &err);
+    if (!graph)
+        fail_msg("%s", err.text);
+    assert_int_equal(graph->node_count, 1);
+    graph_free(graph);
 }
 
 static void onnx_sorts_nodes(void **state) {
@@ -394,6 +483,9 @@ int main(void) {
         cmocka_unit_test(onnx_reads_a_network),
         cmocka_unit_test(onnx_refuses_other_opsets),
         cmocka_unit_test(onnx_names_what_it_lacks),
+        cmocka_unit_test(onnx_computes_networks_of_float64_in_float32),
+        cmocka_unit_test(onnx_says_what_to_do_about_training),
+        cmocka_unit_test(onnx_ignores_what_no_output_needs),
         cmocka_unit_test(onnx_sorts_nodes),
         cmocka_unit_test(onnx_refuses_cycles),
         cmocka_unit_test(onnx_refuses_loose_ends),
