@@ -386,7 +386,8 @@ static int read_node(struct onnx_reader *r, const struct onnx_scope *scope,
             written_value(r, scope, onnx_text(proto->output[0]), err);
         return value ? onnx_constant(r, tensor, value, err) : -1;
     }
-    return read_plain(r, scope, proto, &why, err);
+    int rc = onnx_call(r, scope, proto, &why, err);
+    return rc == 0 ? read_plain(r, scope, proto, &why, err) : rc < 0 ? -1 : 0;
 }
 
 int onnx_nodes(struct onnx_reader *r, const struct onnx_scope *scope,

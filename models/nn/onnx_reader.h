@@ -58,4 +58,11 @@ int onnx_add_node(struct onnx_reader *r, const struct op *op,
                   struct value *const *inputs, int count, struct value *output,
                   struct err *err);
 
+/* What may be other nodes in place of this one: 1: they were read; 0: it is
+ * none of these, or `why` says why that cannot be done; -1: an error. */
+/* onnx_function.c: a call of a function of the file's, or an operator of
+ * com.microsoft that is known. */
+int onnx_call(struct onnx_reader *r, const struct onnx_scope *scope,
+              const Onnx__NodeProto *proto, struct err *why, struct err *err);
+
 #endif
