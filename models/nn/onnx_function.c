@@ -62,7 +62,8 @@ int onnx_call(struct onnx_reader *r, const struct onnx_scope *scope,
     if (f && graph_reserve(r->graph, onnx__function_proto__get_packed_size(f),
                            err) < 0)
         return -1;
-    (void)why;
+    if (!f && strcmp(onnx_text(proto->domain), "com.microsoft") == 0)
+        f = onnx_microsoft(r->graph, proto, why);
     if (!f)
         return 0;
     const struct onnx_scope inner = {.outer = scope,
