@@ -387,6 +387,8 @@ static int read_node(struct onnx_reader *r, const struct onnx_scope *scope,
         return value ? onnx_constant(r, tensor, value, err) : -1;
     }
     int rc = onnx_call(r, scope, proto, &why, err);
+    if (rc == 0)
+        rc = onnx_branch(r, scope, proto, &why, err);
     return rc == 0 ? read_plain(r, scope, proto, &why, err) : rc < 0 ? -1 : 0;
 }
 

@@ -64,6 +64,10 @@ int onnx_add_node(struct onnx_reader *r, const struct op *op,
  * com.microsoft that is known. */
 int onnx_call(struct onnx_reader *r, const struct onnx_scope *scope,
               const Onnx__NodeProto *proto, struct err *why, struct err *err);
+/* onnx_branch.c: an If, of which one branch is taken. */
+int onnx_branch(struct onnx_reader *r, const struct onnx_scope *scope,
+                const Onnx__NodeProto *proto, struct err *why, struct err *err);
+
 /* onnx_microsoft.c: an operator of com.microsoft as a function of ONNX's own,
  * which lives as long as the graph; NULL: an error was set. */
 const Onnx__FunctionProto *onnx_microsoft(struct graph *graph,
