@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHOICES_MAX 256 /* that are looked for in shapes */
+#define CHOICES_MAX 64 /* that are looked for in shapes */
 
 /* ---- Branch ------------------------------------------------------------- */
 

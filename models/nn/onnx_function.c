@@ -55,6 +55,8 @@ static int check(const Onnx__FunctionProto *f, const struct onnx_scope *scope,
 
 int onnx_call(struct onnx_reader *r, const struct onnx_scope *scope,
               const Onnx__NodeProto *proto, struct err *why, struct err *err) {
+    if (proto->n_attribute > 256) /* which a function looks through */
+        return err_set(why, "has %zu attributes", proto->n_attribute), 0;
     if (r->model->n_functions > FUNCTIONS_MAX)
         return err_set(err, "the file has %zu functions (at most %d)",
                        r->model->n_functions, FUNCTIONS_MAX);

@@ -227,23 +227,30 @@ static int read_region(const struct op_call *call, struct resize *r,
     return 0;
 }
 
-/* Inputs that take part in a number of the output, along one axis. Filters
- * against aliasing widen as the image shrinks. */
-static int count_taps(const struct resize *r, int axis, struct err *err) {
-    const int radius = is(r->mode, "linear") ? 1 : 2;
+/* How far a filter reaches along an axis, in pixels of the input: against
+ * aliasing farther, as the image shrinks. */
+static double reach(const struct resize *r, int axis) {
+    const double radius = is(r->mode, "linear") ? 1 : 2;
+    return r->antialias && r->scales[axis] < 1
+               ? ceil(radius / (double)r->scales[axis])
+               : radius;
+}
+
+/* Inputs that take part in a number of the output, along one axis. */
+static int count_taps(const struct resize *r, int axis, int64_t in,
+                      struct err *err) {
     if (is(r->mode, "nearest"))
         return 1;
-    if (!r->antialias || r->scales[axis] >= 1)
-        return 2 * radius;
-    const double reach = ceil(radius / (double)r->scales[axis]);
-    return reach < 1 << 20 ? 2 * (int)reach
-                           : err_set(err, "Resize by %g is out of range",
-                                     (double)r->scales[axis]);
+    const double count = 2 * reach(r, axis);
+    if (!(count < 1 << 20))
+        return err_set(err, "Resize by %g is out of range",
+                       (double)r->scales[axis]);
+    return count < (double)in ? (int)count : (int)in;
 }
 
 static int resize_of(const struct op_call *call, struct resize *r,
                      struct err *err) {
-    const int rank = call->inputs[0]->rank;
+    const struct tensor *x = call->inputs[0];
     *r = (struct resize){0};
     if (read_words(call, r, err) < 0 || read_axes(call, r, err) < 0 ||
         read_scales(call, r, err) < 0 || read_region(call, r, err) < 0)
@@ -251,8 +258,9 @@ static int resize_of(const struct op_call *call, struct resize *r,
     /* An axis that keeps its scale is plain copying, except that a region may
      * crop it. */
     const bool crop = is(r->coordinates, "tf_crop_and_resize");
-    for (int i = 0; i < rank; i++) {
-        r->taps[i] = crop || r->scales[i] != 1 ? count_taps(r, i, err) : 1;
+    for (int i = 0; i < x->rank; i++) {
+        r->taps[i] =
+            crop || r->scales[i] != 1 ? count_taps(r, i, x->dims[i], err) : 1;
         if (r->taps[i] < 0)
             return -1;
     }
@@ -292,10 +300,10 @@ static float coordinate(const struct resize *r, int axis, float at, float in) {
                              at * (end - start) * (in - 1) / (out - 1)
                        : 0.5f * (start + end) * (in - 1);
     }
-    const float x = (at + 0.5f) / scale - 0.5f;
-    return is(r->coordinates, "half_pixel_symmetric")
-               ? x + in / 2 * (1 - out / (scale * in))
-               : x;
+    const float offset = is(r->coordinates, "half_pixel_symmetric")
+                             ? in / 2 * (1 - out / (scale * in))
+                             : 0;
+    return offset + (at + 0.5f) / scale - 0.5f;
 }
 
 static float nearest(const struct resize *r, float x) {
@@ -320,23 +328,29 @@ static double weight_at(const struct resize *r, double distance) {
                                 : fmax(0, 1 - fabs(distance));
 }
 
+/* Pixels outside of the input are those at its edge. */
 static void filter_taps(const struct resize *r, int axis, double x, double last,
                         struct tap *taps) {
-    const int count = r->taps[axis];
     const double shrink = r->antialias ? fmin(1, (double)r->scales[axis]) : 1;
-    const double first = floor(x) + 1 - count / 2;
+    const double first = floor(x) + 1 - reach(r, axis);
+    const int span = 2 * (int)reach(r, axis);
     double sum = 0;
+    int n = 0;
 
-    for (int k = 0; k < count; k++) {
+    memset(taps, 0, (size_t)r->taps[axis] * sizeof *taps);
+    for (int k = 0; k < span; k++) {
         const double tap = first + k;
+        const int32_t index = (int32_t)fmax(0, fmin(tap, last));
         double weight = weight_at(r, (x - tap) * shrink);
         if (r->exclude_outside && (tap < 0 || tap > last))
             weight = 0;
-        taps[k] =
-            (struct tap){(int32_t)fmax(0, fmin(tap, last)), (float)weight};
         sum += weight;
+        if (k > 0 && index != taps[n].index)
+            n++;
+        taps[n].index = index;
+        taps[n].weight += (float)weight;
     }
-    for (int k = 0; (r->exclude_outside || r->antialias) && k < count; k++)
+    for (int k = 0; (r->exclude_outside || r->antialias) && k <= n; k++)
         taps[k].weight /= (float)sum;
 }
 
@@ -344,7 +358,7 @@ static void one_taps(const struct resize *r, int axis, int64_t at, int64_t in,
                      struct tap *taps) {
     const float x = coordinate(r, axis, (float)at, (float)in);
     const double last = (double)in - 1;
-    if (r->taps[axis] == 1)
+    if (is(r->mode, "nearest"))
         *taps = (struct tap){
             (int32_t)fmax(0, fmin((double)nearest(r, x), last)), 1};
     else
