@@ -15,7 +15,7 @@
 #include "tests/unit/alloc.h"
 #include "tests/unit/network.h"
 
-static struct wire file;
+static struct wire file, other;
 static char folder[] = "/tmp/convoy-alloc-XXXXXX";
 
 /* Convolutions of each kind, folding, fusion, pooling, a linear layer. */
@@ -41,6 +41,45 @@ static struct wire build(void) {
     return network_file(&net);
 }
 
+/* An attribute that is a graph of one node, op_type(a), which gives `out`. */
+static void give_branch(struct wire *node, const char *name,
+                        const char *op_type, const char *out) {
+    struct wire a = {0}, graph = {0}, inner = {0}, port = {0};
+    wire_names(&inner, 1, "a");
+    wire_names(&inner, 2, out);
+    wire_text(&inner, 4, op_type);
+    wire_message(&graph, 1, &inner);
+    wire_text(&port, 1, out);
+    wire_message(&graph, 12, &port);
+    wire_text(&a, 1, name);
+    wire_message(&a, 6, &graph);
+    wire_varint(&a, 20, 5);
+    wire_message(node, 5, &a);
+}
+
+/* Weights in a file beside it, an operator of com.microsoft, an If. */
+static struct wire build_other(void) {
+    struct network net = {.opset = 13};
+    struct wire t = network_tensor("w", 1, 4, (int64_t[]){8, 3, 3, 3});
+    struct wire entry = {0};
+    wire_text(&entry, 1, "location");
+    wire_text(&entry, 2, "data");
+    wire_message(&t, 13, &entry);
+    wire_message(&net.rest, 5, &t);
+    network_input(&net, "x", 4, (int64_t[]){-1, 3, 16, 16});
+    struct wire *conv = network_node(&net, "FusedConv", "x,w", "a");
+    wire_text(conv, 7, "com.microsoft");
+    give_text(conv, "activation", "Relu");
+    network_node(&net, "Shape", "a", "shape");
+    network_node(&net, "Size", "shape", "rank");
+    network_node(&net, "Equal", "rank,rank", "same");
+    struct wire *node = network_node(&net, "If", "same", "b");
+    give_branch(node, "then_branch", "Neg", "c");
+    give_branch(node, "else_branch", "Abs", "d");
+    network_output(&net, "b");
+    return network_file(&net);
+}
+
 static void write_text(const char *name, const void *bytes, size_t size) {
     char path[64];
     struct err err = {0};
@@ -59,7 +98,10 @@ static int begin(void **state) {
         "[0.5,0.5,0.5],\"do_rescale\":true,\"rescale_factor\":0.00392156862}";
     (void)state;
     assert_non_null(mkdtemp(folder));
+    static const float weights[8 * 3 * 3 * 3];
     file = build();
+    other = build_other();
+    write_text("data", weights, sizeof weights);
     write_text("model.onnx", file.data, file.size);
     write_text("config.json", config, strlen(config));
     write_text("preprocessor_config.json", preprocessing,
@@ -71,16 +113,18 @@ static int end(void **state) {
     char command[64];
     (void)state;
     wire_free(&file);
+    wire_free(&other);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command);
 }
 
 /* ---- the network --------------------------------------------------------- */
 
-static int run_network(struct err *err) {
+static int run_file(const struct wire *onnx, struct err *err) {
     struct nn_session *session = NULL;
     struct nn_options options = {.batch_max = 2};
-    struct nn_model *model = nn_load_memory(file.data, file.size, err);
+    struct nn_model *model =
+        nn_load_beside(onnx->data, onnx->size, folder, err);
     int status = -1;
     if (!model)
         return -1;
@@ -96,9 +140,18 @@ static int run_network(struct err *err) {
     return status;
 }
 
+static int run_network(struct err *err) {
+    return run_file(&file, err);
+}
+
+static int run_other(struct err *err) {
+    return run_file(&other, err);
+}
+
 static void engine_refuses(void **state) {
     (void)state;
     alloc_each(run_network);
+    alloc_each(run_other);
 }
 
 /* ---- the classifier ------------------------------------------------------ */

@@ -50,6 +50,9 @@ static const char *any_word(struct random *r) {
         "floor",
         "round_prefer_ceil",
         "tf_crop_and_resize",
+        "half_pixel_symmetric",
+        "not_smaller",
+        "wrap",
         "SAME_UPPER",
         "SAME_LOWER",
         "VALID",
@@ -164,7 +167,9 @@ static void any_attributes(struct random *r, struct trial *t,
     t->node.attributes = t->attributes;
     for (const struct op_attribute *known = op->attributes;
          known && known->name; known++) {
-        if (below(r, 3) == 0)
+        /* Most words mean nothing to most rows. */
+        if (below(r, 3) == 0 ||
+            (known->kind == ATTRIBUTE_STRING && below(r, 2) == 0))
             continue;
         const int k = t->node.attribute_count++;
         struct attribute *a = &t->attributes[k];
