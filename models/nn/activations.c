@@ -69,8 +69,12 @@ static int named_activation(const struct node *node, struct activation *out,
                             struct err *err) {
     const char *approximate = node_string(node, "approximate", "none");
     *out = (struct activation){0};
+    if (node_float(node, "alpha", 1) != 1)
+        return err_set(err, "%s with an alpha is not supported", node->op_type);
     if (strcmp(node->op_type, "Mish") == 0)
         out->kind = ACTIVATION_MISH;
+    else if (strcmp(node->op_type, "Swish") == 0)
+        out->kind = ACTIVATION_SILU;
     else if (strcmp(approximate, "none") == 0)
         out->kind = ACTIVATION_GELU;
     else if (strcmp(approximate, "tanh") == 0)
@@ -98,11 +102,15 @@ static void run_named(struct op_call *call) {
 static const struct op_attribute approximate[] = {
     {"approximate", ATTRIBUTE_STRING}, {0}};
 
+static const struct op_attribute alpha[] = {{"alpha", ATTRIBUTE_FLOAT}, {0}};
+
 const struct op ops_activation[] = {{"Gelu", 20, 1, 1, 1, OP_ELEMENTWISE,
                                      infer_named, run_named, NULL, approximate,
                                      NULL},
                                     {"Mish", 18, 1, 1, 1, OP_ELEMENTWISE,
                                      infer_named, run_named, NULL, NULL, NULL},
+                                    {"Swish", 24, 1, 1, 1, OP_ELEMENTWISE,
+                                     infer_named, run_named, NULL, alpha, NULL},
                                     {0}};
 
 bool graph_activation(const struct graph_node *node, struct activation *out) {

@@ -149,6 +149,19 @@ static void later_upsample_7_has_scales_as_attribute(void **state) {
     CHECK(&call, "Upsample", 7, a, want);
 }
 
+/* x / (1 + exp(-x)) */
+static void later_swish_is_silu(void **state) {
+    (void)state;
+    struct tensor x = floats(1, DIMS(3), (const float[]){-2, 0.5f, 3});
+    struct attribute a[] = {FLOAT("alpha", 1)};
+    struct node node = {.attributes = a, .attribute_count = 1};
+    const float want[] = {-0.238405844f, 0.311229666f, 2.85772238f};
+    struct op_call call = {.inputs = {&x}, .input_count = 1};
+    CHECK(&call, "Swish", 24, a, want);
+    a[0].f = 2;
+    assert_int_equal(op_prepare(&call, "Swish", &node, 24, NULL), -1);
+}
+
 static void later_defaults_may_be_written_out(void **state) {
     (void)state;
     struct tensor x = floats(2, DIMS(3, 4), numbers);
@@ -181,6 +194,7 @@ int main(void) {
         cmocka_unit_test(later_pad_wraps_around),
         cmocka_unit_test(later_groups_are_normalised),
         cmocka_unit_test(later_upsample_7_has_scales_as_attribute),
+        cmocka_unit_test(later_swish_is_silu),
         cmocka_unit_test(later_defaults_may_be_written_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
