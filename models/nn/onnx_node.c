@@ -273,6 +273,13 @@ static void widen_cast(const struct onnx_reader *r, struct graph_node *node) {
 static int check_node(const struct onnx_scope *scope, const char *domain,
                       struct graph_node *node, struct err *err) {
     struct op_call call;
+    if (strncmp(domain, "com.microsoft.", 14) == 0)
+        return err_set(err,
+                       "the operator's domain %.100s is what ONNX Runtime "
+                       "writes when it optimises a network for one processor: "
+                       "use the file from before that, or optimised at the "
+                       "level \"extended\"",
+                       domain);
     if (!onnx_is_default_domain(domain))
         return err_set(err,
                        "the operator's domain %.100s is not supported: export "

@@ -212,6 +212,10 @@ static void onnx_names_what_it_lacks(void **state) {
     refuse(&net, "domain com.example", "node z");
 
     net = with_z();
+    wire_text(network_node(&net, "Conv", "x", "z"), 7, "com.microsoft.nchwc");
+    refuse(&net, "optimised at the level", "node z");
+
+    net = with_z();
     give_integer(network_node(&net, "Relu", "x", "z"), "magic", 1);
     refuse(&net, "magic", "node z");
 
