@@ -25,15 +25,30 @@ static int add(struct stock *stock, const char *path) {
     return 0;
 }
 
+static int is_network(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot > entry->d_name && strcmp(dot, ".onnx") == 0;
+}
+
+static int count_entries(const char *folder,
+                         int (*wanted)(const struct dirent *)) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, wanted, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    return count;
+}
+
+/* As models/classifier/files.h has it. */
 static bool is_model(const char *path) {
-    char file[PATH_MAX];
+    char below[PATH_MAX];
     if (!file_is_folder(path))
         return true; /* a file, or nothing: loading says which */
-    snprintf(file, sizeof file, "%s/model.onnx", path);
-    if (file_exists(file))
-        return true;
-    snprintf(file, sizeof file, "%s/onnx/model.onnx", path);
-    return file_exists(file);
+    snprintf(below, sizeof below, "%s/onnx", path);
+    return count_entries(path, is_network) > 0 ||
+           count_entries(below, is_network) > 0;
 }
 
 static int is_visible(const struct dirent *entry) {
@@ -116,26 +131,61 @@ static void mix_file(struct stock_mark *mark, const char *path) {
     mix_number(&mark->value, status.st_ctim.tv_nsec);
 }
 
+/* What models are made of, by name: not the logs, reports and checkpoints that
+ * may be written beside it all the time. */
+static int is_of_model(const struct dirent *entry) {
+    static const char *const ends[] = {".json", ".txt", ".data",
+                                       ".bin",  ".pb",  ".weight"};
+    const char *dot = strrchr(entry->d_name, '.');
+    bool fits = strstr(entry->d_name, ".onnx") != NULL;
+    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+        fits = fits || strcmp(dot, ends[i]) == 0;
+    return fits && is_visible(entry);
+}
+
+static void mix_folder(struct stock_mark *mark, const char *folder) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, is_of_model, alphasort);
+    for (int i = 0; i < count; i++) {
+        char file[PATH_MAX];
+        int n =
+            snprintf(file, sizeof file, "%s/%s", folder, entries[i]->d_name);
+        mark->value = mix(mark->value, entries[i]->d_name,
+                          strlen(entries[i]->d_name) + 1);
+        if ((size_t)n < sizeof file && !file_is_folder(file))
+            mix_file(mark, file);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+/* Where the folder is called onnx, files one up belong to it; see files.h. */
+static void mix_surroundings(struct stock_mark *mark, const char *folder) {
+    char other[PATH_MAX];
+    size_t length = strlen(folder);
+    if ((size_t)snprintf(other, sizeof other, "%s/onnx", folder) < sizeof other)
+        mix_folder(mark, other);
+    if (length > 5 && strcmp(folder + length - 5, "/onnx") == 0) {
+        snprintf(other, sizeof other, "%.*s", (int)(length - 5), folder);
+        mix_folder(mark, other);
+    }
+}
+
 struct stock_mark stock_mark(const char *path) {
-    static const char *const files[] = {
-        "model.onnx", "onnx/model.onnx", "config.json",
-        "preprocessor_config.json", "labels.txt"};
     struct stock_mark mark = {.value = mix(BASIS, path, strlen(path) + 1)};
     struct stat status;
-    char folder[PATH_MAX], file[PATH_MAX];
+    char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%s", path);
     if (!file_is_folder(path)) {
         char *slash = strrchr(folder, '/');
         strcpy(slash ? slash : folder, slash ? "" : ".");
-        mix_file(&mark, path);
     }
     /* Renaming a folder, or what a link points to, changes no file in it. */
     if (lstat(path, &status) == 0)
         place(&mark, &status);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if ((size_t)snprintf(file, sizeof file, "%s/%s", folder, files[i]) <
-            sizeof file)
-            mix_file(&mark, file);
+    mix_folder(&mark, folder);
+    mix_surroundings(&mark, folder);
     return mark;
 }
 
@@ -153,7 +203,8 @@ void stock_name(const char *path, char name[128]) {
     for (;;) {
         char *slash = strrchr(copy, '/');
         word = slash ? slash + 1 : copy;
-        if (!slash || (*word && strcmp(word, "model.onnx") != 0))
+        if (!slash || (*word && strcmp(word, "model.onnx") != 0 &&
+                       strcmp(word, "onnx") != 0))
             break;
         *slash = 0;
     }

@@ -47,7 +47,7 @@ struct stock_mark stock_mark(const char *path);
 uint64_t stock_mark_all(const struct stock *stock);
 
 /* Under which name a model is or would be served: the last word of its path
- * that is not model.onnx. */
+ * that is neither model.onnx nor onnx. */
 void stock_name(const char *path, char name[128]);
 
 #endif

@@ -181,12 +181,21 @@ static int match_labels(struct classifier *c, const char *path,
 
 /* ---- loading ------------------------------------------------------------- */
 
+/* What the network keeps in files beside it counts for the version, too. */
 static int load_network(struct classifier *c, struct file_part *model,
-                        struct err *err) {
-    c->network = nn_load_memory(model->bytes, model->size, err);
+                        struct digest *digest, struct err *err) {
+    char folder[PATH_MAX];
+    struct nn_data data;
+    snprintf(folder, sizeof folder, "%s", model->path);
+    *(strrchr(folder, '/') + 1) = 0; /* files.h: the path is a whole one */
+    c->network = nn_load_beside(model->bytes, model->size, folder, err);
     free(model->bytes);
     model->bytes = NULL;
-    return c->network ? check_input(c, err) : -1;
+    if (!c->network)
+        return -1;
+    for (int i = 0; nn_data(c->network, i, &data); i++)
+        digest_add(digest, data.bytes, data.size);
+    return check_input(c, err);
 }
 
 static int load(struct classifier *c, struct files *files,
@@ -198,7 +207,7 @@ static int load(struct classifier *c, struct files *files,
     snprintf(c->name, sizeof c->name, "%s", files->name);
     for (int i = FILES_MODEL; i <= FILES_PREPROCESSOR; i++)
         digest_add(digest, files->part[i].bytes, files->part[i].size);
-    if (load_network(c, model, err) < 0)
+    if (load_network(c, model, digest, err) < 0)
         return err_prefix(err, "%s", model->path);
     if (read_preprocess(c, files, err) < 0 ||
         read_labels(c, files, &labels, digest, err) < 0)

@@ -44,7 +44,8 @@ void classifier_choose_kernels(char **argv);
  * The version is the first 12 hex digits of the SHA-256 over the bytes of
  * model.onnx, config.json and preprocessor_config.json, one behind the other:
  *     cat model.onnx config.json preprocessor_config.json | sha256sum
- * A file that is missing adds nothing; labels.txt comes last, where the labels
+ * A file that is missing adds nothing; the network's external data follow, in
+ * the order in which it names them, and labels.txt comes last, where the labels
  * are taken from it. */
 struct classifier *classifier_load(const char *path, struct err *err);
 void classifier_free(struct classifier *c);

@@ -75,6 +75,8 @@ static void stock_names_models_as_they_are_served(void **state) {
         {"zoo/cats/model.onnx", "cats"},
         {"zoo/resnet18.onnx", "resnet18"},
         {"cats", "cats"},
+        {"zoo/cats/onnx", "cats"},
+        {"onnx", "onnx"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char name[128];
@@ -95,6 +97,26 @@ static void stock_mark_changes_with_the_files(void **state) {
     assert_true(second.value != first.value);
     put("cats/model.onnx", "CATS"); /* as many bytes, in the same file */
     assert_true(stock_mark(in_root("cats")).value != second.value);
+    second = stock_mark(in_root("cats"));
+    put("cats/model.onnx.data", "numbers");
+    assert_true(stock_mark(in_root("cats")).value != second.value);
+}
+
+static void stock_finds_networks_of_other_names(void **state) {
+    (void)state;
+    mkdir(in_root("birds"), 0700);
+    mkdir(in_root("birds/onnx"), 0700);
+    put("birds/onnx/model_quantized.onnx", "birds");
+    struct stock *stock = stock_list(in_root("birds"), NULL);
+    assert_int_equal(stock->count, 1);
+    assert_string_equal(stock->paths[0], in_root("birds"));
+    stock_free(stock);
+    struct stock_mark above = stock_mark(in_root("birds"));
+    put("birds/onnx/model_quantized.onnx", "other birds");
+    assert_true(stock_mark(in_root("birds")).value != above.value);
+    struct stock_mark below = stock_mark(in_root("birds/onnx"));
+    put("birds/config.json", "{}");
+    assert_true(stock_mark(in_root("birds/onnx")).value != below.value);
 }
 
 static void stock_mark_knows_a_folder_that_was_put_back(void **state) {
@@ -157,6 +179,7 @@ int main(void) {
         TEST(stock_lists_folders_and_folders_of_them),
         TEST(stock_names_models_as_they_are_served),
         TEST(stock_mark_changes_with_the_files),
+        TEST(stock_finds_networks_of_other_names),
         TEST(stock_mark_knows_a_folder_that_was_put_back),
         TEST(watch_tells_what_has_changed_once_it_stands_still),
         TEST(watch_waits_for_a_copy_to_end),
