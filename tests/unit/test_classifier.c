@@ -385,10 +385,48 @@ static void classifier_reads_what_timm_writes(void **state) {
     classifier_free(c);
 }
 
+/* ---- numbers in a file of their own -------------------------------------- */
+
+/* dogs/model.onnx, whose logits have dogs/w.data added. */
+static void write_split_network(const float *data) {
+    struct network net = model_folder_scores("s", CLASSES, NULL);
+    struct wire t = network_tensor("w2", 1, 1, (int64_t[]){CLASSES});
+    struct wire entry = {0};
+    network_node(&net, "Add", "s,w2", "y");
+    network_output(&net, "y");
+    wire_text(&entry, 1, "location");
+    wire_text(&entry, 2, "w.data");
+    wire_message(&t, 13, &entry);
+    wire_varint(&t, 14, 1); /* data_location: EXTERNAL */
+    wire_message(&net.rest, 5, &t);
+    model_folder_network(root, "dogs/model.onnx", &net);
+    model_folder_write(root, "dogs/w.data", data, CLASSES * sizeof *data);
+}
+
+static void classifier_reads_and_counts_the_data_beside_it(void **state) {
+    (void)state;
+    static const float other[CLASSES] = {0, 0, 0, 9, 0};
+    char version[CLASSIFIER_VERSION_LEN + 1];
+    float scores[CLASSES];
+    write_split_network(logits);
+    struct classifier *c = load("dogs");
+    strcpy(version, classifier_version(c));
+    classify(c, scores);
+    assert_true(scores[2] > scores[4] && scores[4] > scores[0]);
+    classifier_free(c);
+    write_split_network(other);
+    c = load("dogs");
+    assert_string_not_equal(classifier_version(c), version);
+    classify(c, scores);
+    assert_true(scores[3] > 0.99f);
+    classifier_free(c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(classifier_reads_and_counts_the_data_beside_it),
         TEST(classifier_does_not_believe_the_declared_shape),
         TEST(classifier_refuses_what_is_no_row_of_scores),
         TEST(classifier_takes_one_at_a_time_where_that_is_baked_in),
