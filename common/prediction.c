@@ -4,6 +4,8 @@
 #include "common/clock.h"
 #include "common/document.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +154,15 @@ static int decode_image(const json_t *doc, struct prediction *p) {
     return 0;
 }
 
+/* What no float can hold would become a number that JSON does not have. */
+static int read_float(const json_t *value, float *number) {
+    double read = json_number_value(value);
+    if (!json_is_number(value) || !(fabs(read) <= (double)FLT_MAX))
+        return -1;
+    *number = (float)read;
+    return 0;
+}
+
 static int decode_top(const json_t *doc, struct prediction *p) {
     const json_t *top = json_object_get(doc, "predictions");
     if (!json_is_array(top) || json_array_size(top) > PREDICTION_TOP_MAX)
@@ -161,14 +172,13 @@ static int decode_top(const json_t *doc, struct prediction *p) {
         const char *label = json_string_value(json_object_get(entry, "label"));
         const json_t *score = json_object_get(entry, "score");
         json_int_t index;
-        if (!label || !json_is_number(score) ||
+        if (!label || read_float(score, &p->top[i].score) < 0 ||
             number_in(entry, "index", 0, INT32_MAX, &index) < 0)
             return -1;
         p->top[i].label = strdup(label);
         if (!p->top[i].label)
             return -1;
         p->top[i].index = (int)index;
-        p->top[i].score = (float)json_number_value(score);
         p->top_count++;
     }
     return 0;
@@ -191,7 +201,8 @@ static int decode_maps(const json_t *maps, struct prediction *p) {
     if (!p->maps || size != count * (size_t)(width * height))
         return -1;
     for (size_t i = 0; i < 4; i++)
-        p->map_region[i] = (float)json_number_value(json_array_get(region, i));
+        if (read_float(json_array_get(region, i), &p->map_region[i]) < 0)
+            return -1;
     p->map_count = (int)count;
     p->map_width = (int)width;
     p->map_height = (int)height;
