@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DECODE_WAITS 4 /* times the processor time, by the clock */
+#define DECODE_WAITS 8 /* times the processor time, by the clock */
 
 struct hand {
     const struct shelf *shelf;

@@ -9,7 +9,7 @@
  * 0 when the other end is closed, else with one that says why not.
  *
  * An image whose decoding takes more processor time than --decode-timeout, or
- * four times that by the clock, fails: decoders cannot be told to stop, so the
+ * eight times that by the clock, fails: decoders cannot be told to stop, so the
  * hand says so and ends. The others of its batch have no answer then and are
  * tried again by the foreman.
  */

@@ -33,7 +33,8 @@ static float numbers[48];
 
 static struct tensor floats(int rank, const int64_t *dims, const float *data) {
     struct tensor t = {.type = NN_FLOAT32, .rank = rank, .data = (void *)data};
-    memcpy(t.dims, dims, (size_t)rank * sizeof *dims);
+    for (int i = 0; i < rank; i++)
+        t.dims[i] = dims[i];
     for (int i = 0; i < 48; i++)
         numbers[i] = (float)((i * i * 5 + 3 * i + i / 3) % 13 - 6);
     return t;
