@@ -186,6 +186,24 @@ static inline void wire_names(struct wire *w, int field, const char *names) {
     }
 }
 
+/* Attribute `name` of a node is a graph of one node op_type(input), which gives
+ * `out`. */
+static inline void network_branch(struct wire *node, const char *name,
+                                  const char *op_type, const char *input,
+                                  const char *out) {
+    struct wire a = {0}, graph = {0}, inner = {0}, port = {0};
+    wire_names(&inner, 1, input);
+    wire_names(&inner, 2, out);
+    wire_text(&inner, 4, op_type);
+    wire_message(&graph, 1, &inner);
+    wire_text(&port, 1, out);
+    wire_message(&graph, 12, &port);
+    wire_text(&a, 1, name);
+    wire_message(&a, 6, &graph);
+    wire_varint(&a, 20, 5);
+    wire_message(node, 5, &a);
+}
+
 /* Valid until network_file(). */
 static inline struct wire *network_node(struct network *net,
                                         const char *op_type, const char *inputs,

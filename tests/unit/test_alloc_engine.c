@@ -41,22 +41,6 @@ static struct wire build(void) {
     return network_file(&net);
 }
 
-/* An attribute that is a graph of one node, op_type(a), which gives `out`. */
-static void give_branch(struct wire *node, const char *name,
-                        const char *op_type, const char *out) {
-    struct wire a = {0}, graph = {0}, inner = {0}, port = {0};
-    wire_names(&inner, 1, "a");
-    wire_names(&inner, 2, out);
-    wire_text(&inner, 4, op_type);
-    wire_message(&graph, 1, &inner);
-    wire_text(&port, 1, out);
-    wire_message(&graph, 12, &port);
-    wire_text(&a, 1, name);
-    wire_message(&a, 6, &graph);
-    wire_varint(&a, 20, 5);
-    wire_message(node, 5, &a);
-}
-
 /* Weights in a file beside it, an operator of com.microsoft, an If. */
 static struct wire build_other(void) {
     struct network net = {.opset = 13};
@@ -74,8 +58,8 @@ static struct wire build_other(void) {
     network_node(&net, "Size", "shape", "rank");
     network_node(&net, "Equal", "rank,rank", "same");
     struct wire *node = network_node(&net, "If", "same", "b");
-    give_branch(node, "then_branch", "Neg", "c");
-    give_branch(node, "else_branch", "Abs", "d");
+    network_branch(node, "then_branch", "Neg", "a", "c");
+    network_branch(node, "else_branch", "Abs", "a", "d");
     network_output(&net, "b");
     return network_file(&net);
 }

@@ -46,23 +46,6 @@ static void give_reference(struct wire *node, const char *name) {
     wire_message(node, 5, &a);
 }
 
-/* Attribute `name` is a graph of one node op_type(input), which gives `out`. */
-static void give_branch(struct wire *node, const char *name,
-                        const char *op_type, const char *input,
-                        const char *out) {
-    struct wire a = {0}, graph = {0}, inner = {0}, port = {0};
-    wire_names(&inner, 1, input);
-    wire_names(&inner, 2, out);
-    wire_text(&inner, 4, op_type);
-    wire_message(&graph, 1, &inner);
-    wire_text(&port, 1, out);
-    wire_message(&graph, 12, &port);
-    wire_text(&a, 1, name);
-    wire_message(&a, 6, &graph);
-    wire_varint(&a, 20, 5);
-    wire_message(node, 5, &a);
-}
-
 /* A function "mine.NAME" of `net`'s nodes (which are taken out of it) with the
  * input "a", the output "b" and the attribute "alpha". */
 static struct wire function_of(struct network *net, const char *name) {
@@ -381,8 +364,8 @@ static void microsoft_names_what_is_not_known(void **state) {
 
 static void give_branches(struct network *net, const char *condition) {
     struct wire *node = network_node(net, "If", condition, "y");
-    give_branch(node, "then_branch", "Relu", "x", "of_then");
-    give_branch(node, "else_branch", "Neg", "x", "of_else");
+    network_branch(node, "then_branch", "Relu", "x", "of_then");
+    network_branch(node, "else_branch", "Neg", "x", "of_else");
 }
 
 static void give_bool(struct network *net, const char *name, uint8_t value) {
