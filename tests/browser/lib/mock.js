@@ -187,7 +187,7 @@ class Mock {
     return response.end(heatmap(label));
   }
 
-  // As nginx does: $uri, $uri/index.html, $uri.html, then 404.html.
+  // As nginx does: $uri, $uri/index.html, $uri.html, then error.html.
   async #file(path, request, response) {
     const base = join(STATIC, normalize(path));
     for (const file of [base, join(base, 'index.html'), `${base}.html`]) {
@@ -197,7 +197,7 @@ class Mock {
       return response.end(bytes);
     }
     response.writeHead(404, { 'Content-Type': TYPES['.html'], 'Content-Security-Policy': CSP });
-    return response.end(await readFile(join(STATIC, '404.html')).catch(() => 'not found'));
+    return response.end(await readFile(join(STATIC, 'error.html')).catch(() => 'not found'));
   }
 }
 
