@@ -6,9 +6,11 @@
 #include "models/train/report_page.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define RELOAD_SECONDS 15
-#define FINDINGS_SHOWN 40 /* of a kind */
+#define FIRST_EPOCH_SECONDS 600 /* that one may take before any has ended */
+#define FINDINGS_SHOWN 40       /* of a kind */
 
 void page_text(const struct page *p, const char *text) {
     names_html(p->out, text);
@@ -62,17 +64,43 @@ static void put_state(const struct page *p) {
     }
 }
 
+/* A training that was killed leaves the page as it was, reloading for ever. So
+ * the page itself says when no epoch has ended for as long as three take. */
+static const char news_script[] =
+    "<script>{const p=document.querySelector('.news'),"
+    "silent=Date.now()/1000-p.dataset.written;"
+    "if(silent>60+3*p.dataset.epoch){"
+    "const m=Math.round(silent/60),h=Math.round(m/60),"
+    "long=m<120?m+' minutes':h<48?h+' hours':Math.round(h/24)+' days';"
+    "p.textContent='No epoch has ended for '+long+'. If the training is not '+"
+    "'running any more, the same command with --resume goes on where it '+"
+    "'ended.';p.hidden=false;"
+    "const s=document.querySelector('.state');"
+    "s.textContent='no news';s.className='state off'}}</script>";
+
+static void put_news(const struct page *p) {
+    int done = trainer_epochs_done(p->trainer);
+    fprintf(p->out,
+            "<p class=\"news\" data-written=\"%lld\" data-epoch=\"%.0f\" "
+            "hidden></p>%s",
+            (long long)time(NULL),
+            done > 0 ? trainer_seconds(p->trainer) / done : FIRST_EPOCH_SECONDS,
+            news_script);
+}
+
 static void put_header(const struct page *p) {
     fprintf(p->out, "<header><h1>");
     page_text(p, p->report->name);
     fprintf(p->out, "</h1>");
     put_state(p);
-    if (p->report->running)
+    if (p->report->running) {
+        put_news(p);
         fprintf(p->out,
                 "<div class=\"bar\"><i style=\"width:%.1f%%\"></i>"
                 "</div>",
                 100.0 * trainer_epochs_done(p->trainer) /
                     trainer_settings(p->trainer)->epochs);
+    }
     fprintf(p->out, "</header>\n");
 }
 
