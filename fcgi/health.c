@@ -19,8 +19,9 @@ void show_readiness(struct call *call) {
             json_array_append_new(missing, json_string("worker"));
         response_problem(call->response, call->request, "not-ready", "%s",
                          !redis && !worker
-                             ? "Redis does not answer, and no worker is ready."
-                         : !redis ? "Redis does not answer."
+                             ? "Redis does not answer or takes no writes, and "
+                               "no worker is ready."
+                         : !redis ? "Redis does not answer or takes no writes."
                                   : "No worker is ready.");
         response_problem_member(call->response, "missing", missing);
         return;

@@ -117,7 +117,7 @@ bool problem_is_store_away(const struct err *err) {
 
 const char *problem_detail(const struct err *err) {
     if (problem_is_store_away(err))
-        return "The store of predictions does not answer at the moment; try "
+        return "The store of predictions cannot be used at the moment; try "
                "again.";
     return err->text;
 }

@@ -132,7 +132,7 @@ test('a model without workers is marked', () => visit(async (page) => {
 }));
 
 test('without Redis the state is shown all the same, and nothing called old that is not', () => visit(async (page) => {
-  await page.getByText('the store (Redis) does not answer').waitFor();
+  await page.getByText('the store (Redis) cannot be used').waitFor();
   assert.equal(await rows(page, 'workers').count(), 2);
   assert.equal(await page.getByText(/^As of/).count(), 0);
 }, {

@@ -105,7 +105,7 @@ export default {
   'admin-in-flight': { one: '{n} at work', other: '{n} at work' },
   'admin-owed': 'Owed, all fronts',
   'admin-owed-more': 'images accepted by any front and not yet answered',
-  'admin-no-redis': 'the store (Redis) does not answer',
+  'admin-no-redis': 'the store (Redis) cannot be used',
   'admin-hands': 'Hands',
   'admin-workers-n': { one: 'processes of {n} worker', other: 'processes of {n} workers' },
   'admin-failures': 'Failed',

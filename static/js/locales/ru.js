@@ -114,7 +114,7 @@ export default {
   'admin-in-flight': { one: 'в работе {n}', few: 'в работе {n}', many: 'в работе {n}', other: 'в работе {n}' },
   'admin-owed': 'Ждут ответа, всего',
   'admin-owed-more': 'картинки, принятые любым фронтом и ещё без ответа',
-  'admin-no-redis': 'хранилище (Redis) не отвечает',
+  'admin-no-redis': 'хранилище (Redis) недоступно',
   'admin-hands': 'Исполнители',
   'admin-workers-n': { one: 'процессы {n} рабочего', few: 'процессы {n} рабочих', many: 'процессы {n} рабочих', other: 'процессы {n} рабочих' },
   'admin-failures': 'Неудачи',
