@@ -1,13 +1,13 @@
 /*
- * model_folder: model folders for a test, in a folder of its own.
+ * model_folder: model folders for a test, below a folder of its own.
  *
- *     char root[] = MODEL_FOLDER_ROOT;
- *     model_folder_open(root);
- *     model_folder_text(root, "cats/labels.txt", "cat\ndog\n");
+ *     cmocka_unit_test_setup_teardown(test, model_folder_open,
+ *                                     model_folder_close)
+ *
+ *     model_folder_text("cats/labels.txt", "cat\ndog\n");
  *     struct network net = model_folder_scores("y", 5, logits);
- *     model_folder_network(root, "cats/model.onnx", &net);
- *     ... classifier_load(model_folder_path(root, "cats"), &err) ...
- *     model_folder_close(root);
+ *     model_folder_network("cats/model.onnx", &net);
+ *     ... classifier_load(model_folder_path("cats"), &err) ...
  */
 #ifndef CONVOY_TESTS_MODEL_FOLDER_H
 #define CONVOY_TESTS_MODEL_FOLDER_H
@@ -19,12 +19,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MODEL_FOLDER_ROOT "/tmp/convoy-test-XXXXXX"
 enum { MODEL_FOLDER_SIDE = 8 }; /* of the pictures that its networks take */
 
-static inline void model_folder_open(char *root) {
-    if (!mkdtemp(root))
-        abort();
+static char model_folder_root[32];
+
+static inline int model_folder_open(void **state) {
+    (void)state;
+    strcpy(model_folder_root, "/tmp/convoy-test-XXXXXX");
+    return mkdtemp(model_folder_root) ? 0 : -1;
 }
 
 static inline int model_folder_remove(const char *path, const struct stat *s,
@@ -35,24 +37,26 @@ static inline int model_folder_remove(const char *path, const struct stat *s,
     return remove(path);
 }
 
-static inline void model_folder_close(const char *root) {
-    nftw(root, model_folder_remove, 8, FTW_DEPTH | FTW_PHYS);
+static inline int model_folder_close(void **state) {
+    (void)state;
+    return nftw(model_folder_root, model_folder_remove, 8,
+                FTW_DEPTH | FTW_PHYS);
 }
 
 /* Valid until the next call. */
-static inline const char *model_folder_path(const char *root,
-                                            const char *name) {
+static inline const char *model_folder_path(const char *name) {
     static char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
+    snprintf(path, sizeof path, "%s/%s", model_folder_root, name);
     return path;
 }
 
 /* Makes the folders on the way. */
-static inline void model_folder_write(const char *root, const char *name,
-                                      const void *data, size_t size) {
+static inline void model_folder_write(const char *name, const void *data,
+                                      size_t size) {
     char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *at = path + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+    snprintf(path, sizeof path, "%s/%s", model_folder_root, name);
+    for (char *at = path + strlen(model_folder_root) + 1;
+         (at = strchr(at, '/')); at++) {
         *at = 0;
         mkdir(path, 0700);
         *at = '/';
@@ -62,15 +66,13 @@ static inline void model_folder_write(const char *root, const char *name,
         abort();
 }
 
-static inline void model_folder_text(const char *root, const char *name,
-                                     const char *text) {
-    model_folder_write(root, name, text, strlen(text));
+static inline void model_folder_text(const char *name, const char *text) {
+    model_folder_write(name, text, strlen(text));
 }
 
-static inline void model_folder_network(const char *root, const char *name,
-                                        struct network *net) {
+static inline void model_folder_network(const char *name, struct network *net) {
     struct wire file = network_file(net);
-    model_folder_write(root, name, file.data, file.size);
+    model_folder_write(name, file.data, file.size);
     wire_free(&file);
 }
 

@@ -11,24 +11,9 @@
 enum { CLASSES = 5, SIDE = MODEL_FOLDER_SIDE };
 static const float logits[CLASSES] = {0.5f, -1, 2, 0, 1};
 
-static char root[sizeof MODEL_FOLDER_ROOT];
-
-static int set_up(void **state) {
-    (void)state;
-    memcpy(root, MODEL_FOLDER_ROOT, sizeof root);
-    model_folder_open(root);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    model_folder_close(root);
-    return 0;
-}
-
 static struct classifier *load(const char *name) {
     struct err err = {0};
-    struct classifier *c = classifier_load(model_folder_path(root, name), &err);
+    struct classifier *c = classifier_load(model_folder_path(name), &err);
     if (!c)
         fail_msg("%s", err.text);
     return c;
@@ -36,7 +21,7 @@ static struct classifier *load(const char *name) {
 
 static void assert_refused(const char *name, const char *says) {
     struct err err = {0};
-    struct classifier *c = classifier_load(model_folder_path(root, name), &err);
+    struct classifier *c = classifier_load(model_folder_path(name), &err);
     if (c || !strstr(err.text, says))
         fail_msg("%s: \"%s\" should say %s", name, c ? "loaded" : err.text,
                  says);
@@ -85,7 +70,7 @@ static void classifier_does_not_believe_the_declared_shape(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct network net = model_folder_scores("y", CLASSES, logits);
         network_port(&net, 12, "y", 1, 2, (int64_t[]){-1, rows[i].classes});
-        model_folder_network(root, "m/model.onnx", &net);
+        model_folder_network("m/model.onnx", &net);
         assert_refused("m", rows[i].says);
     }
 }
@@ -96,11 +81,11 @@ static void classifier_refuses_what_is_no_row_of_scores(void **state) {
     network_input(&net, "x", 4, (int64_t[]){-1, 3, SIDE, SIDE});
     network_node(&net, "Relu", "x", "y");
     network_output(&net, "y");
-    model_folder_network(root, "m/model.onnx", &net);
+    model_folder_network("m/model.onnx", &net);
     assert_refused("m", "should be float32 (images, classes)");
     net = model_folder_scores("y", 100001, NULL);
     network_output(&net, "y");
-    model_folder_network(root, "m/model.onnx", &net);
+    model_folder_network("m/model.onnx", &net);
     assert_refused("m", "at most 100000 classes");
 }
 
@@ -115,7 +100,7 @@ static void classifier_takes_one_at_a_time_where_that_is_baked_in(void **s) {
     network_integers(&net, "shape", 2, (int64_t[]){1, -1});
     network_node(&net, "Reshape", "z,shape", "y");
     network_port(&net, 12, "y", 1, 2, (int64_t[]){-1, CLASSES});
-    model_folder_network(root, "m/model.onnx", &net);
+    model_folder_network("m/model.onnx", &net);
     struct classifier *c = load("m");
     struct classifier_run *run = classifier_run_open(c, 3, &err);
     if (!run)
@@ -221,8 +206,8 @@ static void classifier_knows_probabilities_from_logits(void **state) {
         struct network net = model_folder_scores("z", CLASSES, logits);
         tails[i].add(&net);
         network_output(&net, "y");
-        model_folder_network(root, "m/model.onnx", &net);
-        model_folder_text(root, "m/config.json", tails[i].config);
+        model_folder_network("m/model.onnx", &net);
+        model_folder_text("m/config.json", tails[i].config);
         struct classifier *c = load("m");
         char *text = classifier_describe_scores(c);
         if (!text || !strstr(text, tails[i].says))
@@ -241,14 +226,14 @@ static void classifier_makes_two_classes_of_one_score(void **state) {
         struct network net = model_folder_scores("z", 1, &logits[2]);
         add[i](&net);
         network_port(&net, 12, "y", 1, 2, (int64_t[]){-1, 1});
-        model_folder_network(root, "m/model.onnx", &net);
-        model_folder_text(root, "m/labels.txt", "cat\ndog\n");
+        model_folder_network("m/model.onnx", &net);
+        model_folder_text("m/labels.txt", "cat\ndog\n");
         assert_scores(expected, 2);
         struct classifier *c = load("m");
         assert_string_equal(classifier_label(c, 1), "dog");
         classifier_free(c);
     }
-    model_folder_text(root, "m/labels.txt", "cat\ndog\ncow\n");
+    model_folder_text("m/labels.txt", "cat\ndog\ncow\n");
     assert_refused("m", "gives one score, which stands for two classes");
 }
 
@@ -258,15 +243,15 @@ static void classifier_chooses_the_output_that_fits(void **state) {
     network_node(&net, "Identity", "z", "logits");
     network_output(&net, "flat");
     network_output(&net, "logits");
-    model_folder_network(root, "m/model.onnx", &net);
+    model_folder_network("m/model.onnx", &net);
     assert_scores(softmax_of, CLASSES); /* by its name */
     net = model_folder_scores("z", CLASSES, logits);
     network_output(&net, "flat");
     network_output(&net, "z");
-    model_folder_network(root, "m/model.onnx", &net);
-    model_folder_text(root, "m/labels.txt", "a\nb\nc\nd\ne\n");
+    model_folder_network("m/model.onnx", &net);
+    model_folder_text("m/labels.txt", "a\nb\nc\nd\ne\n");
     assert_scores(softmax_of, CLASSES); /* by the labels */
-    model_folder_text(root, "m/labels.txt", "a\nb\nc\nd\n");
+    model_folder_text("m/labels.txt", "a\nb\nc\nd\n");
     assert_refused("m", "gives 3 scores (output \"flat\")");
 }
 
@@ -286,8 +271,8 @@ static void classifier_makes_pictures_grey_for_one_channel(void **state) {
     network_node(&net, "Flatten", "x", "flat");
     network_node(&net, "Sigmoid", "flat", "y");
     network_output(&net, "y");
-    model_folder_network(root, "m/model.onnx", &net);
-    model_folder_text(root, "m/preprocessor_config.json",
+    model_folder_network("m/model.onnx", &net);
+    model_folder_text("m/preprocessor_config.json",
                       "{\"image_mean\": [0.25], \"image_std\": [0.5]}");
     struct classifier *c = load("m");
     struct classifier_run *run = classifier_run_open(c, 1, &err);
@@ -299,7 +284,7 @@ static void classifier_makes_pictures_grey_for_one_channel(void **state) {
     }
     classifier_run_close(run);
     classifier_free(c);
-    model_folder_text(root, "m/preprocessor_config.json",
+    model_folder_text("m/preprocessor_config.json",
                       "{\"image_mean\": [0, 0, 1], \"image_std\": [1, 1, 1]}");
     assert_refused("m", "differs by channel");
 }
@@ -311,7 +296,7 @@ static void classifier_makes_pictures_grey_for_one_channel(void **state) {
 static void write_scores(const char *name) {
     struct network net = model_folder_scores("y", CLASSES, logits);
     network_output(&net, "y");
-    model_folder_network(root, name, &net);
+    model_folder_network(name, &net);
 }
 
 static void classifier_looks_one_up_from_a_folder_called_onnx(void **state) {
@@ -324,7 +309,7 @@ static void classifier_looks_one_up_from_a_folder_called_onnx(void **state) {
     (void)state;
     write_scores("hub/onnx/model.onnx");
     write_scores("hub/onnx/model_int8.onnx");
-    model_folder_text(root, "hub/config.json", FIVE);
+    model_folder_text("hub/config.json", FIVE);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct classifier *c = load(rows[i].path);
         assert_string_equal(classifier_label(c, 4), "e");
@@ -336,14 +321,14 @@ static void classifier_looks_one_up_from_a_folder_called_onnx(void **state) {
 static void classifier_takes_the_only_network_or_names_them(void **state) {
     (void)state;
     write_scores("hub/onnx/model_int8.onnx");
-    model_folder_text(root, "hub/config.json", FIVE);
+    model_folder_text("hub/config.json", FIVE);
     struct classifier *c = load("hub");
     assert_string_equal(classifier_name(c), "hub");
     assert_string_equal(classifier_label(c, 4), "e");
     classifier_free(c);
     write_scores("hub/onnx/model_fp16.onnx");
     assert_refused("hub", "model_fp16.onnx, model_int8.onnx");
-    model_folder_text(root, "empty/config.json", FIVE);
+    model_folder_text("empty/config.json", FIVE);
     assert_refused("empty", "has no model.onnx");
 }
 
@@ -358,7 +343,7 @@ static void classifier_says_what_is_no_onnx(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        model_folder_text(root, "m/model.onnx", rows[i].bytes);
+        model_folder_text("m/model.onnx", rows[i].bytes);
         assert_refused("m", rows[i].says);
     }
 }
@@ -367,7 +352,7 @@ static void classifier_reads_what_timm_writes(void **state) {
     (void)state;
     write_scores("m/model.onnx");
     model_folder_text(
-        root, "m/config.json",
+        "m/config.json",
         "{\"label_names\": [\"a\", \"b\", \"c\", \"d\", \"e\"], "
         "\"pretrained_cfg\": {\"input_size\": [3, 8, 8], \"crop_pct\": 0.5, "
         "\"interpolation\": \"bicubic\", \"mean\": [0.5, 0.5, 0.5], "
@@ -399,8 +384,8 @@ static void write_split_network(const float *data) {
     wire_message(&t, 13, &entry);
     wire_varint(&t, 14, 1); /* data_location: EXTERNAL */
     wire_message(&net.rest, 5, &t);
-    model_folder_network(root, "dogs/model.onnx", &net);
-    model_folder_write(root, "dogs/w.data", data, CLASSES * sizeof *data);
+    model_folder_network("dogs/model.onnx", &net);
+    model_folder_write("dogs/w.data", data, CLASSES * sizeof *data);
 }
 
 static void classifier_reads_and_counts_the_data_beside_it(void **state) {
@@ -422,7 +407,8 @@ static void classifier_reads_and_counts_the_data_beside_it(void **state) {
     classifier_free(c);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, model_folder_open, model_folder_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

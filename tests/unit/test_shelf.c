@@ -8,35 +8,20 @@
 
 #include <cmocka.h>
 
-static char root[sizeof MODEL_FOLDER_ROOT];
-
-static int set_up(void **state) {
-    (void)state;
-    memcpy(root, MODEL_FOLDER_ROOT, sizeof root);
-    model_folder_open(root);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    model_folder_close(root);
-    return 0;
-}
-
 /* `count` labels of `length` bytes. */
 static void write_model(const char *name, int count, int length) {
     char file[64];
     struct network net = model_folder_scores("y", count, NULL);
     network_output(&net, "y");
     snprintf(file, sizeof file, "%s/model.onnx", name);
-    model_folder_network(root, file, &net);
+    model_folder_network(file, &net);
     size_t size = (size_t)count * ((size_t)length + 1);
     char *labels = malloc(size);
     memset(labels, 'x', size);
     for (int i = 1; i <= count; i++)
         labels[(size_t)i * ((size_t)length + 1) - 1] = '\n';
     snprintf(file, sizeof file, "%s/labels.txt", name);
-    model_folder_write(root, file, labels, size);
+    model_folder_write(file, labels, size);
     free(labels);
 }
 
@@ -44,7 +29,7 @@ static void write_model(const char *name, int count, int length) {
 static void assert_bad_alone(const char *bad, const char *says) {
     struct job_advert advert;
     struct err err = {0};
-    struct shelf *shelf = shelf_open(root, "", 2, &err);
+    struct shelf *shelf = shelf_open(model_folder_root, "", 2, &err);
     assert_non_null(shelf);
     char *json = shelf_advert(shelf, "host.1", 1, 2);
     assert_non_null(json);
@@ -89,7 +74,8 @@ static void shelf_tells_of_a_folder_whose_name_is_no_utf8(void **state) {
     assert_bad_alone("caf?", "rename it");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, model_folder_open, model_folder_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
