@@ -113,6 +113,15 @@ static void put_statistics(const struct card *c) {
     int epoch = trainer_best_epoch(c->t);
     if (!settled)
         return;
+    if (trainer_averaged(c->t) > 1) {
+        fprintf(c->out,
+                "The network is the mean of those after each of the last %d "
+                "epochs. The last of them alone\nnames %.2f %% of the held-out "
+                "images right.\n\n",
+                trainer_averaged(c->t),
+                100 * trainer_epoch(c->t, epoch)->validation_accuracy);
+        return;
+    }
     fprintf(c->out,
             "The network is that of epoch %d. With its batch normalisation as "
             "training left it,\nit names %.2f %% of the held-out images right "
@@ -267,6 +276,12 @@ static void put_beginning(const struct card *c) {
                 "- ends after %d epochs without a better one on the held-out "
                 "images, and keeps the\n  best\n",
                 s->patience);
+    if (s->average > 0)
+        fprintf(c->out,
+                "- keeps the mean of the weights after each of the last %d "
+                "epochs (arXiv 1803.05407),\n  the statistics of batch "
+                "normalisation measured anew\n",
+                s->average);
 }
 
 static void put_recipe(const struct card *c) {

@@ -19,7 +19,7 @@ struct state {
     uint64_t fingerprint;
     uint64_t count;
     uint64_t epochs_done;
-    uint64_t arrays; /* 3, or 4 with `best` */
+    uint64_t arrays; /* 3, or 4 with `aside` */
     uint64_t record; /* bytes of an epoch's in the history */
 };
 #define STATE_1 offsetof(struct state, arrays)
@@ -64,7 +64,7 @@ static void put_all(struct stream *s, const struct checkpoint *c) {
     const struct state state = {.fingerprint = c->fingerprint,
                                 .count = c->count,
                                 .epochs_done = (uint64_t)c->epochs_done,
-                                .arrays = c->best ? 4 : 3,
+                                .arrays = c->aside ? 4 : 3,
                                 .record = sizeof *c->history};
     put(s, MAGIC, MAGIC_SIZE);
     put(s, &size, sizeof size);
@@ -74,8 +74,8 @@ static void put_all(struct stream *s, const struct checkpoint *c) {
     put(s, c->values, c->count * sizeof *c->values);
     put(s, c->momentum, c->count * sizeof *c->momentum);
     put(s, c->slow, c->count * sizeof *c->slow);
-    if (c->best)
-        put(s, c->best, c->count * sizeof *c->best);
+    if (c->aside)
+        put(s, c->aside, c->count * sizeof *c->aside);
     uint64_t sum = s->sum;
     put(s, &sum, sizeof sum);
 }
@@ -201,7 +201,7 @@ static int same_run(const char *path, const struct header *header,
     if (memcmp(&header->settings, &c->settings, sizeof c->settings) != 0)
         return err_set(err, "%s: was written with other settings", path);
     if (header->state.count != c->count ||
-        header->state.arrays != (c->best ? 4 : 3))
+        header->state.arrays != (c->aside ? 4 : 3))
         return err_set(err, "%s: was written for another network", path);
     if (header->state.fingerprint != c->fingerprint)
         return err_set(err,
@@ -234,8 +234,8 @@ int checkpoint_read(const char *path, struct checkpoint *c, struct err *err) {
     get(&s, c->values, c->count * sizeof *c->values);
     get(&s, c->momentum, c->count * sizeof *c->momentum);
     get(&s, c->slow, c->count * sizeof *c->slow);
-    if (c->best)
-        get(&s, c->best, c->count * sizeof *c->best);
+    if (c->aside)
+        get(&s, c->aside, c->count * sizeof *c->aside);
     uint64_t expected = s.sum, sum = 0;
     get(&s, &sum, sizeof sum);
     if (s.failed || sum != expected) {

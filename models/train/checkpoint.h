@@ -8,7 +8,7 @@
  *     checkpoint_read("DIR/checkpoint", &c, &err);      into c's arrays
  *
  * Files of earlier layouts are read too: "convoyT1", without the settings that
- * came later and without `best`, and "convoyT2", without balanced accuracy.
+ * came later and without `aside`, and "convoyT2", without balanced accuracy.
  *
  * The file is written beside its place, forced to disk and renamed over the old
  * one. It is for the machine that wrote it (native byte order) and ends in a
@@ -26,7 +26,7 @@ struct checkpoint {
     size_t count;                 /* floats in each array */
     struct epoch_record *history; /* (settings.epochs) */
     float *values, *momentum, *slow;
-    float *best; /* NULL: the run keeps none */
+    float *aside; /* NULL: the run puts none aside */
 };
 
 int checkpoint_write(const char *path, const struct checkpoint *c,

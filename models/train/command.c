@@ -31,7 +31,7 @@ static const struct settings photo_defaults = {
  * of them are what --augment lists by name. */
 enum {
     SETTINGS = 6,
-    AUGMENT = SETTINGS + 11,
+    AUGMENT = SETTINGS + 12,
     AUGMENT_END = AUGMENT + 5,
     SETTINGS_END = AUGMENT_END + 4,
     ROWS = SETTINGS_END + 8
@@ -78,6 +78,10 @@ static void make_rows(struct command *c, struct option_row rows[ROWS]) {
          "keep the best; 0: go to the end and "
          "keep the "
          "last; photos: half of the epochs"},
+        {"average", "N", OPTION_INT, &s->average, 0, 100000,
+         "keep the mean of the weights after each of the last N epochs, which "
+         "is often better than any of them, and go to the end; 0: the last "
+         "alone"},
         {"momentum", "M", OPTION_NUMBER, &s->momentum, 0, 1,
          "of Nesterov's gradient descent, below 1"},
         {"weight-decay", "D", OPTION_NUMBER, &s->weight_decay, 0, 0,
@@ -306,7 +310,7 @@ static int check_settings(const struct command *c, struct err *err) {
         return 0;
     int side = !c->folder ? 32 : s.side > 0 ? s.side : 48;
     if (s.epochs == 0)
-        s.epochs = 1;
+        s.epochs = s.average > 1 ? s.average : 1;
     if (s.batch == 0)
         s.batch = 1;
     if (s.validation < 0)
@@ -434,21 +438,23 @@ void command_fit(struct command *c, const struct photos *photos) {
     if (s->translate < 0)
         s->translate = s->side / 8;
     if (s->patience < 0)
-        s->patience = s->validation > 0 ? (s->epochs + 1) / 2 : 0;
+        s->patience =
+            s->validation > 0 && s->average == 0 ? (s->epochs + 1) / 2 : 0;
 }
 
 /* ---- the command again --------------------------------------------------- */
 
-/* Settings that are for photos, or for features brought along. */
+/* Settings that are for photos, or for features brought along, and those that
+ * are off. */
 static bool row_matters(const struct command *c, const struct option_row *row) {
     const struct settings *s = &c->settings;
-    const void *const photos[] = {&s->side, &s->feature_rate, &s->frozen,
-                                  &s->patience};
-    for (size_t i = 0; i < sizeof photos / sizeof *photos; i++)
-        if (row->target == photos[i])
-            return c->folder || *s->from ||
-                   (row->target == &s->patience && s->patience > 0);
-    return true;
+    const bool photos = c->folder || *s->from;
+    if (row->target == &s->side || row->target == &s->feature_rate ||
+        row->target == &s->frozen)
+        return photos;
+    if (row->target == &s->patience)
+        return photos || !row_is_off(row);
+    return row->target != &s->average || !row_is_off(row);
 }
 
 static void put_words(FILE *out, const char *option,

@@ -114,6 +114,8 @@ static json_t *training_notes(struct trainer *t,
         s->smoothing, "cutout", s->cutout, "translate", s->translate, "zoom",
         s->zoom, "outliers", s->outliers, "photometric", s->photometric,
         "width", s->width, "seed", (json_int_t)s->seed);
+    if (notes && s->average > 0)
+        json_object_set_new(notes, "average", json_integer(s->average));
     if (notes && *s->from)
         json_object_set_new(notes, "from", json_string(s->from));
     if (notes)

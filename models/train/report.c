@@ -128,10 +128,17 @@ static const struct epoch_record *record_of(const struct page *p) {
 
 static void put_measures(const struct page *p) {
     const struct epoch_record *record = record_of(p);
+    int averaged = trainer_averaged(p->trainer);
     char label[64];
     if (p->held_out->count > 0) {
-        snprintf(label, sizeof label, "of %d held-out images right, epoch %d",
-                 p->held_out->count, p->epoch + 1);
+        if (trainer_ended(p->trainer) && averaged > 1)
+            snprintf(label, sizeof label,
+                     "of %d held-out images right, mean of %d epochs",
+                     p->held_out->count, averaged);
+        else
+            snprintf(label, sizeof label,
+                     "of %d held-out images right, epoch %d",
+                     p->held_out->count, p->epoch + 1);
         put_tile(p, label, 100 * record->validation_accuracy, 2, " %");
         put_tile(p, "right in the mean over the classes",
                  100 * record->validation_balanced, 2, " %");
@@ -159,6 +166,23 @@ static void put_tiles(const struct page *p) {
     fprintf(p->out, "</div>\n");
 }
 
+static void put_mean_note(const struct page *p) {
+    const struct trainer *t = p->trainer;
+    const int averaged = trainer_averaged(t);
+    if (!trainer_ended(t))
+        fprintf(p->out,
+                "All of it is of the latest epoch, %d. What will be written is "
+                "the mean of the last epochs, %d so far.",
+                p->epoch + 1, averaged);
+    else
+        fprintf(p->out,
+                "All but the curves is of the model that was written: the mean "
+                "of the weights after each of the last %d epochs, with the "
+                "statistics of batch normalisation measured anew. The curves "
+                "are of each epoch alone.",
+                averaged);
+}
+
 /* Which network the page is about, where that is a question. */
 static void put_note(const struct page *p) {
     const struct trainer *t = p->trainer;
@@ -168,6 +192,8 @@ static void put_note(const struct page *p) {
     fprintf(p->out, "<p class=\"soft note\">");
     if (p->epoch < 0)
         fprintf(p->out, "The first epoch is not done yet.");
+    else if (trainer_averaged(t) > 1)
+        put_mean_note(p);
     else if (settled)
         fprintf(p->out,
                 "All but the curves is of the model that was written: epoch "

@@ -66,15 +66,16 @@ static int allocate(struct trainer *t, struct err *err) {
     t->logits = malloc(((size_t)t->validation.count + 1) *
                        (size_t)t->train.classes * sizeof *t->logits);
     t->tally = malloc(2 * (size_t)t->train.classes * sizeof *t->tally);
-    if (t->settings.patience > 0)
-        t->best = malloc(count * sizeof *t->best);
+    bool aside = t->settings.patience > 0 || t->settings.average > 0;
+    if (aside)
+        t->aside = malloc(count * sizeof *t->aside);
     if (!t->slow || !t->order || !t->labels || !t->history || !t->logits ||
-        !t->tally || (t->settings.patience > 0 && !t->best))
+        !t->tally || (aside && !t->aside))
         return err_set(err, "no memory for a run of %d epochs",
                        t->settings.epochs);
     memcpy(t->slow, t->net->values, count * sizeof *t->slow);
-    if (t->best)
-        memcpy(t->best, t->net->values, count * sizeof *t->best);
+    if (t->aside)
+        memcpy(t->aside, t->net->values, count * sizeof *t->aside);
     return 0;
 }
 
@@ -120,7 +121,7 @@ void trainer_close(struct trainer *t) {
     free(t->order);
     free(t->labels);
     free(t->weights);
-    free(t->best);
+    free(t->aside);
     free(t->logits);
     free(t->tally);
     free(t->history);
@@ -136,7 +137,7 @@ static struct checkpoint as_checkpoint(struct trainer *t) {
                                .values = t->net->values,
                                .momentum = t->net->momentum,
                                .slow = t->slow,
-                               .best = t->best};
+                               .aside = t->aside};
 }
 
 /* ---- running ------------------------------------------------------------- */
@@ -295,6 +296,19 @@ static int train_epoch(struct trainer *t, int epoch,
     return 0;
 }
 
+/* Of the epoch that has ended. The mean is that of its weights and of those
+ * that are in it already (Izmailov et al. 2018, arXiv 1803.05407, algorithm
+ * 1). */
+static void put_aside(struct trainer *t) {
+    const struct network *net = t->net;
+    int count = trainer_averaged(t);
+    if (count > 1)
+        for (size_t i = 0; i < net->count; i++)
+            t->aside[i] += (net->values[i] - t->aside[i]) / (float)count;
+    else if (t->aside && trainer_best_epoch(t) == t->epochs_done - 1)
+        memcpy(t->aside, net->values, net->count * sizeof *t->aside);
+}
+
 int trainer_run(struct trainer *t, const char *checkpoint,
                 const struct trainer_watch *watch, struct err *err) {
     while (!trainer_finished(t)) {
@@ -303,8 +317,7 @@ int trainer_run(struct trainer *t, const char *checkpoint,
         if (rc != 0)
             return rc;
         t->epochs_done++;
-        if (t->best && trainer_best_epoch(t) == epoch)
-            memcpy(t->best, t->net->values, t->net->count * sizeof *t->best);
+        put_aside(t);
         if (watch->progress)
             progress_epoch(watch->progress, t->train.count, &t->history[epoch]);
         struct checkpoint c = as_checkpoint(t);

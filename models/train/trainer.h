@@ -52,7 +52,8 @@ struct settings {
     double outliers;     /* augment.h */
     double photometric;  /* likewise */
     int32_t head;        /* 1: it began with that model's last layer too */
-    int32_t unused;      /* 0; to a multiple of 8 bytes */
+    int32_t average;     /* epochs at the end, the mean of whose weights is
+                            kept; 0: the last one is */
 };
 
 extern const struct settings trainer_defaults;
@@ -107,18 +108,22 @@ int trainer_run(struct trainer *t, const char *checkpoint,
                 const struct trainer_watch *watch, struct err *err);
 
 /* The epoch whose network is to be kept: with patience the best on the
- * held-out images so far, else the last. -1 before the first. Where classes are
- * balanced in the loss, accuracy is balanced as well: of 500 photos of one and
- * 3 of another, naming all of them the first is right on 99 %. */
+ * held-out images so far, else the last, which an average ends with. -1 before
+ * the first. Where classes are balanced in the loss, accuracy is balanced as
+ * well: of 500 photos of one and 3 of another, naming all of them the first is
+ * right on 99 %. */
 int trainer_best_epoch(const struct trainer *t);
 
 /* True once all epochs are done or patience is at its end. */
 bool trainer_finished(const struct trainer *t);
 
-/* For the end of a run: puts the network of trainer_best_epoch() in place, with
- * statistics of batch normalisation that are measured anew; where that makes it
- * worse on the held-out images, as it was. And measures it. Training cannot go
- * on after it. */
+/* Epochs whose weights are in the mean so far; 0 where none is taken. */
+int trainer_averaged(const struct trainer *t);
+
+/* For the end of a run: puts the network of trainer_best_epoch() in place, or
+ * the mean, with statistics of batch normalisation that are measured anew;
+ * where that makes the former worse on the held-out images, as it was. And
+ * measures it. Training cannot go on after it. */
 void trainer_use_best(struct trainer *t);
 
 /* That network with the statistics measured anew, on the held-out images, and

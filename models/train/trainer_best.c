@@ -31,6 +31,11 @@ int trainer_best_epoch(const struct trainer *t) {
     return t->epochs_done > 0 ? best : -1;
 }
 
+int trainer_averaged(const struct trainer *t) {
+    int before = t->settings.epochs - t->settings.average;
+    return t->epochs_done > before ? t->epochs_done - before : 0;
+}
+
 bool trainer_finished(const struct trainer *t) {
     int since = t->epochs_done - 1 - trainer_best_epoch(t);
     return t->epochs_done >= t->settings.epochs ||
@@ -56,14 +61,14 @@ void trainer_use_best(struct trainer *t) {
     struct network *net = t->net;
     size_t size = net->count * sizeof *net->values;
     float *trained = t->slow; /* lookahead is over */
-    if (t->best)
-        memcpy(net->values, t->best, size);
+    if (t->aside)
+        memcpy(net->values, t->aside, size);
     memcpy(trained, net->values, size);
     t->kept = t->settled = t->history[trainer_best_epoch(t)];
     settle_statistics(t);
     trainer_validate(t, &t->settled);
-    t->took_settled =
-        t->validation.count == 0 || !better(t, &t->kept, &t->settled);
+    t->took_settled = t->validation.count == 0 || trainer_averaged(t) > 1 ||
+                      !better(t, &t->kept, &t->settled);
     if (t->took_settled)
         t->kept = t->settled;
     else {

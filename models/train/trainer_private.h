@@ -23,7 +23,8 @@ struct trainer {
     uint32_t *order;  /* (train.count) */
     uint16_t *labels; /* (batch) */
     float *weights;   /* (classes) in the loss, or NULL */
-    float *best;      /* with patience: the values of the best epoch, or NULL */
+    float *aside;     /* values that the end may go back to: with patience the
+                         best epoch's, with an average the mean; else NULL */
     float *logits;    /* (validation.count, classes) */
     int epochs_done;
     struct epoch_record *history; /* (settings.epochs) */

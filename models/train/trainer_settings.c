@@ -47,6 +47,15 @@ static int check_steps(const struct settings *s, struct err *err) {
                        "--patience %d: not negative, and it needs held-out "
                        "images to be judged by",
                        s->patience);
+    if (s->average < 0 || s->average > s->epochs)
+        return err_set(err, "--average %d: not negative, and %d epochs at most",
+                       s->average, s->epochs);
+    if (s->average > 0 && s->patience > 0)
+        return err_set(err,
+                       "--average %d keeps the mean of the last epochs, and "
+                       "--patience %d one of them: say --patience 0, or leave "
+                       "--average out",
+                       s->average, s->patience);
     return 0;
 }
 

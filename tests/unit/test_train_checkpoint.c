@@ -143,13 +143,13 @@ static void train_checkpoint_keeps_the_best_too(void **state) {
     struct err err = {0};
     struct checkpoint c = refer(&f->written);
     float best[COUNT] = {3, 1, 4}, got[COUNT] = {0};
-    c.best = best;
+    c.aside = best;
     assert_int_equal(checkpoint_write(f->path, &c, &err), 0);
     c = refer(&f->got);
-    c.best = got;
+    c.aside = got;
     assert_int_equal(checkpoint_read(f->path, &c, &err), 0);
     assert_memory_equal(got, best, sizeof best);
-    c.best = NULL;
+    c.aside = NULL;
     assert_int_equal(checkpoint_read(f->path, &c, &err), -1);
 }
 

@@ -192,7 +192,7 @@ static struct trainer *with_history(struct fixture *f, struct settings settings,
                                  .values = net->values,
                                  .momentum = net->momentum,
                                  .slow = net->momentum,
-                                 .best = net->values};
+                                 .aside = net->values};
     if (checkpoint_write(f->checkpoint, &c, &err) < 0 ||
         trainer_resume(t, f->checkpoint, &err) < 0)
         fail_msg("%s", err.text);
@@ -281,6 +281,60 @@ static void train_trainer_keeps_the_better_statistics(void **state) {
     free(before);
 }
 
+/* The weights of a run's epochs, as they end; of its last layer. */
+struct seen {
+    int epochs;
+    float weights[3][1024];
+};
+
+static const struct param *last_weights(struct trainer *t) {
+    struct network *net = trainer_network(t);
+    return layer_param(&net->layers[net->layers_count - 1], "weight");
+}
+
+static void see(void *arg, struct trainer *t) {
+    struct seen *seen = arg;
+    const struct param *weight = last_weights(t);
+    assert_true(weight->count <= 1024);
+    memcpy(seen->weights[seen->epochs++], weight->value,
+           weight->count * sizeof *weight->value);
+}
+
+/* Also where the run was broken off while it was taken. */
+static void train_trainer_keeps_the_mean_of_the_last_epochs(void **state) {
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct settings settings = tiny_settings();
+    static struct seen seen;
+    const struct trainer_watch watched = {.epoch = see, .arg = &seen};
+    bool anew;
+    settings.epochs = 3;
+    settings.average = 2;
+    struct trainer *whole = open_trainer(f, &settings, 1);
+    assert_int_equal(trainer_run(whole, f->checkpoint, &watched, &err), 0);
+    assert_int_equal(seen.epochs, 3);
+    assert_int_equal(trainer_averaged(whole), 2);
+    trainer_use_best(whole);
+    const struct param *weight = last_weights(whole);
+    for (size_t i = 0; i < weight->count; i++)
+        assert_float_equal(weight->value[i],
+                           (seen.weights[1][i] + seen.weights[2][i]) / 2, 1e-6);
+    assert_non_null(trainer_settled(whole, &anew));
+    assert_true(anew);
+
+    struct trainer *broken = open_trainer(f, &settings, 1);
+    struct trainer *resumed = open_trainer(f, &settings, 1);
+    assert_int_equal(run(f, broken, 2), 1);
+    assert_int_equal(trainer_averaged(broken), 1);
+    assert_int_equal(trainer_resume(resumed, f->checkpoint, &err), 0);
+    assert_int_equal(run(f, resumed, 0), 0);
+    trainer_use_best(resumed);
+    assert_same(whole, resumed);
+    trainer_close(whole);
+    trainer_close(broken);
+    trainer_close(resumed);
+}
+
 static void refuse(struct fixture *f, const struct settings *settings,
                    const char *why) {
     struct err err = {0};
@@ -309,6 +363,11 @@ static void train_trainer_refuses_settings_that_make_no_sense(void **state) {
     s = tiny_settings();
     strcpy(s.architecture, "vgg");
     refuse(f, &s, "\"vgg\"");
+    s = tiny_settings();
+    s.average = s.epochs + 1;
+    refuse(f, &s, "epochs at most");
+    s.average = s.patience = 1;
+    refuse(f, &s, "say --patience 0");
 }
 
 int main(void) {
@@ -321,6 +380,7 @@ int main(void) {
         cmocka_unit_test(train_trainer_chooses_by_balanced_accuracy),
         cmocka_unit_test(train_trainer_measures_every_class_alike),
         cmocka_unit_test(train_trainer_keeps_the_better_statistics),
+        cmocka_unit_test(train_trainer_keeps_the_mean_of_the_last_epochs),
         cmocka_unit_test(train_trainer_refuses_settings_that_make_no_sense),
     };
     return cmocka_run_group_tests(tests, open_images, close_images);
