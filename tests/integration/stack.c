@@ -56,8 +56,10 @@ void stack_kill(const char *part) {
     assert_int_equal(stack_await_end(pid), 0);
 }
 
+/* A minute: what waits for a disk that has stalled ends, killed or not, no
+ * sooner than the disk goes on. */
 int stack_await_end(pid_t pid) {
-    for (int i = 0; i < 1000 && process_lives(pid); i++)
+    for (int i = 0; i < 6000 && process_lives(pid); i++)
         usleep(10000);
     return process_lives(pid) ? -1 : 0;
 }
